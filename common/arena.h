@@ -1,0 +1,57 @@
+/*
+ * An arena: memory that is given back all at once. Each call has one; what
+ * lives as long as the call is allocated from it and never freed by itself.
+ *
+ * An arena belongs to one thread at a time and is handed over with its call.
+ */
+#ifndef COMMON_ARENA_H
+#define COMMON_ARENA_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+struct arena;
+
+/*
+ * Gives a new arena that hands out at most limit_bytes between two resets
+ * (0: no limit), or NULL when there is no memory.
+ */
+struct arena *arena_new(size_t limit_bytes);
+
+/* Frees the arena and all it handed out, and clears *arena. NULL is fine. */
+void arena_free(struct arena **arena);
+
+/*
+ * Takes back all that was handed out. Keeps a first block, so that an arena
+ * in steady use does not touch the heap.
+ */
+void arena_reset(struct arena *arena);
+
+/*
+ * Memory in arena, aligned for any type and not cleared; NULL when the limit
+ * or the memory is used up. size 0 gives a valid pointer.
+ */
+void *arena_alloc(struct arena *arena, size_t size);
+
+/* As arena_alloc for n objects of a size, cleared; NULL also on overflow. */
+void *arena_calloc(struct arena *arena, size_t n, size_t size);
+
+/* A copy in arena of the len bytes at data with a NUL after them, or NULL. */
+char *arena_strndup(struct arena *arena, const void *data, size_t len);
+char *arena_strdup(struct arena *arena, const char *text);
+
+/* A formatted string in arena, or NULL. */
+char *arena_printf(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Bytes handed out since the last reset. */
+size_t arena_used(const struct arena *arena);
+
+/*
+ * The arena as an allocator of protobuf-c: free does nothing. Borrowed; it
+ * lives as long as the arena.
+ */
+ProtobufCAllocator *arena_protobuf(struct arena *arena);
+
+#endif

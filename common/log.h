@@ -1,0 +1,87 @@
+/*
+ * The log: one JSON object a line on standard error. Levels are the
+ * original's: 0 panic, 1 fatal, 2 error, 3 warn, 4 info, 5 debug, 6 trace.
+ *
+ *	log_info("user created", LOG_INT("userId", id), LOG_STR("requestId", rid));
+ *
+ * A line is written by one write(2), so that lines of several threads and
+ * processes do not mix. Any thread, once log_open has returned.
+ */
+#ifndef COMMON_LOG_H
+#define COMMON_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+enum log_level {
+	LOG_PANIC,
+	LOG_FATAL,
+	LOG_ERROR,
+	LOG_WARN,
+	LOG_INFO,
+	LOG_DEBUG,
+	LOG_TRACE
+};
+
+/* For a CONF_CHOICE row: the names in the order of enum log_level, then NULL. */
+extern const char *const log_level_names[];
+
+enum log_field_type {
+	LOG_FIELD_STR,
+	LOG_FIELD_INT,
+	LOG_FIELD_DOUBLE,
+	LOG_FIELD_BOOL
+};
+
+/* One member of a line. Keys are camelCase and static; values are borrowed. */
+struct log_field {
+	const char *key;
+	enum log_field_type type;
+	const char *str; /* NULL: the field is left out */
+	size_t len;
+	int64_t number;
+	double real;
+};
+
+#define LOG_STR(key, text)       log_field_str((key), (text))
+#define LOG_STRN(key, text, len) ((struct log_field){(key), LOG_FIELD_STR, (text), (len), 0, 0})
+#define LOG_INT(key, value)      ((struct log_field){(key), LOG_FIELD_INT, "", 0, (value), 0})
+#define LOG_DOUBLE(key, value)   ((struct log_field){(key), LOG_FIELD_DOUBLE, "", 0, 0, (value)})
+#define LOG_BOOL(key, value)     ((struct log_field){(key), LOG_FIELD_BOOL, "", 0, (value), 0})
+
+struct log_field log_field_str(const char *key, const char *text);
+
+/* Starts logging in the name of a program, which is borrowed. */
+void log_open(const char *program, enum log_level level);
+
+/* Changes the level; takes effect at once. */
+void log_set_level(enum log_level level);
+bool log_enabled(enum log_level level);
+
+/* Writes a line; message is static text, what varies goes into fields. */
+void log_write(
+    enum log_level level, const char *message, const struct log_field *fields, size_t count);
+
+/* Writes error's code, reason, message and detail as fields, after fields. */
+void log_error(
+    const char *message, const struct error *error, const struct log_field *fields, size_t count);
+
+#define LOG_AT(level, message, ...)                                                                \
+	do {                                                                                       \
+		if (log_enabled(level)) {                                                          \
+			const struct log_field log_fields_[] = {__VA_ARGS__ __VA_OPT__(, ){0}};    \
+			log_write((level), (message), log_fields_,                                 \
+			    sizeof(log_fields_) / sizeof(log_fields_[0]) - 1);                     \
+		}                                                                                  \
+	} while (0)
+
+#define log_fatal(message, ...) LOG_AT(LOG_FATAL, message, __VA_ARGS__)
+#define log_err(message, ...)   LOG_AT(LOG_ERROR, message, __VA_ARGS__)
+#define log_warn(message, ...)  LOG_AT(LOG_WARN, message, __VA_ARGS__)
+#define log_info(message, ...)  LOG_AT(LOG_INFO, message, __VA_ARGS__)
+#define log_debug(message, ...) LOG_AT(LOG_DEBUG, message, __VA_ARGS__)
+
+#endif

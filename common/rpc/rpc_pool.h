@@ -1,0 +1,65 @@
+/*
+ * Worker threads with bounded queues, one queue for each kind of call. A free
+ * worker takes all that waits of the kind whose first call waits longest, up to
+ * the kind's batch_max, in one gulp: so calls that wait together share a
+ * query or a transaction, and a call that is alone does not wait for others.
+ */
+#ifndef COMMON_RPC_POOL_H
+#define COMMON_RPC_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/status.h"
+
+struct rpc_call;
+struct rpc_pool;
+
+/* A row of the table of kinds. */
+struct rpc_kind {
+	const char *name;
+	size_t queue_max;     /* waiting calls; one more is refused */
+	size_t batch_max;     /* calls of one gulp; 1: no coalescing */
+	unsigned threads_max; /* that work on this kind at a time; 0: all */
+
+	/*
+	 * Does the work: finishes each of the calls, or submits it again.
+	 * None has expired when it is called. May block.
+	 */
+	void (*run)(void *worker, struct rpc_call **calls, size_t count);
+};
+
+struct rpc_pool_options {
+	const char *name; /* of the threads; at most 15 bytes */
+	unsigned threads;
+	const struct rpc_kind *kinds;
+	size_t kind_count;
+
+	/* Opens and closes what a thread keeps, in that thread; may be NULL. */
+	void *(*worker_open)(void *closure);
+	void (*worker_close)(void *worker);
+	void *closure;
+};
+
+enum status_code rpc_pool_start(
+    struct rpc_pool **pool, const struct rpc_pool_options *options, struct error *error);
+
+/*
+ * Queues the call and takes it. When the kind's queue is full, the call is
+ * answered RESOURCE_EXHAUSTED with a retry_after_ms instead. Never blocks.
+ */
+void rpc_pool_submit(struct rpc_pool *pool, unsigned kind, struct rpc_call *call);
+
+/* As rpc_pool_submit, for a call that is already being worked on: never refused. */
+void rpc_pool_resubmit(struct rpc_pool *pool, unsigned kind, struct rpc_call *call);
+
+/* Calls that wait in the queue of a kind. */
+size_t rpc_pool_queued(struct rpc_pool *pool, unsigned kind);
+
+/*
+ * Lets the workers finish what is queued, joins them, frees the pool and
+ * clears *pool. Nothing may be submitted by others any more.
+ */
+void rpc_pool_stop(struct rpc_pool **pool);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * The server side of the RPC layer: one NNG REP socket on one or more URLs,
+ * a table of methods, calls that are finished from any thread.
+ *
+ * A call is RECEIVED (its message is decoded in an NNG callback), STARTED (its
+ * method's start has been called) and FINISHED (it was answered). The reply
+ * message leaves when the last call of its batch is finished.
+ */
+#ifndef COMMON_RPC_SERVER_H
+#define COMMON_RPC_SERVER_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+
+struct arena;
+struct rpc_call;
+struct rpc_server;
+
+/* A row of the method table. */
+struct rpc_method {
+	const char *name; /* "account.v1.UserService/GetUser" */
+	const ProtobufCMessageDescriptor *input;
+	const ProtobufCMessageDescriptor *output;
+
+	/*
+	 * Takes the call and must see to it that it is finished exactly once, by
+	 * any thread. Called in an NNG callback: must not block.
+	 */
+	void (*start)(struct rpc_call *call, void *closure);
+	unsigned kind; /* for the service's own use, as the queue of rpc_pool */
+};
+
+struct rpc_server_options {
+	const char *listen; /* URLs with commas: tcp:// ipc:// inproc:// tls+tcp:// */
+	const struct rpc_method *methods;
+	size_t method_count;
+	void *closure;               /* handed to each start */
+	size_t request_max_bytes;    /* larger messages are refused */
+	unsigned batch_max_calls;    /* of one message */
+	unsigned messages_max;       /* worked on at a time; further ones wait in the transport */
+	uint32_t default_timeout_ms; /* of a call that says 0 */
+	uint32_t timeout_max_ms;     /* longer ones are cut to this */
+
+	/* For Health and Reflection, which the server answers by itself. */
+	bool (*serving)(void *closure); /* may the whole be called SERVING? must not block */
+	const char *const *services;    /* full names for Health, NULL-terminated */
+	const uint8_t *descriptor_set;  /* packed; borrowed */
+	size_t descriptor_set_len;
+
+	/*
+	 * Called once for each finished call, before its reply leaves: for logs
+	 * and metrics. May be NULL; must not block.
+	 */
+	void (*observe)(const struct rpc_call *call, const struct error *error, void *closure);
+};
+
+/*
+ * Binds every URL and begins to answer. On failure *server is NULL and error
+ * names the URL and the reason.
+ */
+enum status_code rpc_server_open(
+    struct rpc_server **server, const struct rpc_server_options *options, struct error *error);
+
+/* From now on health says NOT_SERVING; calls are still answered. */
+void rpc_server_drain(struct rpc_server *server);
+
+/* Calls received and not yet finished. */
+size_t rpc_server_in_flight(const struct rpc_server *server);
+
+/*
+ * Stops to listen, waits until every started call is finished and its reply
+ * handed to the transport and given a moment to leave, frees the server and
+ * clears *server. What finishes calls must still run.
+ */
+void rpc_server_close(struct rpc_server **server);
+
+/* What a call says of itself. Borrowed until the call is finished. */
+const struct rpc_method *rpc_call_method(const struct rpc_call *call);
+struct arena *rpc_call_arena(struct rpc_call *call);
+int64_t rpc_call_deadline_ns(const struct rpc_call *call); /* on clock_now_ns */
+int64_t rpc_call_received_ns(const struct rpc_call *call);
+const char *rpc_call_metadata(const struct rpc_call *call, const char *key); /* or NULL */
+
+/*
+ * The input message, unpacked in the call's arena on the first demand. NULL
+ * when its bytes are no such message or exceed the arena: then the call has
+ * been failed with INVALID_ARGUMENT and is gone.
+ */
+const ProtobufCMessage *rpc_call_request(struct rpc_call *call);
+
+/* A place for the service to keep what it knows of the call; NULL at first. */
+void *rpc_call_data(const struct rpc_call *call);
+void rpc_call_set_data(struct rpc_call *call, void *data);
+
+/* Answers with response, which is packed at once. The call is gone after it. */
+void rpc_call_finish(struct rpc_call *call, const ProtobufCMessage *response);
+
+/* Answers with an error. The call is gone after it. */
+void rpc_call_fail(struct rpc_call *call, const struct error *error);
+
+/*
+ * If the deadline has passed, fails the call with DEADLINE_EXCEEDED and
+ * returns true; the call is gone then.
+ */
+bool rpc_call_drop_expired(struct rpc_call *call);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * Which method a request is for: a tree of path segments, built from the
+ * bindings of a schema. Never changes after route_table_new: any thread.
+ */
+#ifndef GATEWAY_ROUTE_H
+#define GATEWAY_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/schema.h"
+
+#define ROUTE_PARAMS_MAX 8
+
+struct arena;
+struct route_table;
+
+/* A binding, with all that it names looked up. */
+struct route {
+	const struct schema_method *method;
+	const Mockvideo__Rest__V1__HttpBinding *binding;
+	const struct schema_field *params[ROUTE_PARAMS_MAX]; /* by segment; see route_match */
+	size_t param_count;
+	const struct schema_field *body; /* NULL: none, or whole request when body_is_all */
+	bool body_is_all;
+	const struct schema_field *text;    /* of the output, or NULL */
+	const struct schema_field *pages;   /* the list of the output, when all_pages */
+	const struct schema_field *items;   /* of the input, when bulk */
+	const struct schema_field *results; /* of the output, when bulk */
+};
+
+struct route_text {
+	const char *data;
+	size_t len;
+};
+
+struct route_match {
+	const struct route *route;
+	struct route_text params[ROUTE_PARAMS_MAX]; /* percent-decoded; for route->params[i] */
+};
+
+enum route_result {
+	ROUTE_FOUND,
+	ROUTE_NOT_FOUND,      /* 404 */
+	ROUTE_WRONG_VERB,     /* 405; *allow is the value of the Allow header */
+	ROUTE_WRONG_CONDITION /* 400: error names the header */
+};
+
+/*
+ * Builds the table. INVALID_ARGUMENT, with the method and the option in the
+ * message, when a binding names a field that is not there or of a type that
+ * does not fit, or when two bindings are the same.
+ */
+enum status_code route_table_new(
+    struct route_table **table, const struct schema *schema, struct error *error);
+void route_table_free(struct route_table **table);
+
+/*
+ * Finds the binding for a verb and a path (without its query). header gives
+ * the value of a request header, or data NULL. Decoded text is in arena.
+ * HEAD finds what GET does. match, allow and error are filled as the result
+ * says; *allow is borrowed from the table.
+ */
+enum route_result route_find(const struct route_table *table, struct route_text verb,
+    struct route_text path, struct route_text (*header)(void *closure, const char *name),
+    void *closure, struct arena *arena, struct route_match *match, const char **allow,
+    struct error *error);
+
+#endif

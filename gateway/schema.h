@@ -1,0 +1,78 @@
+/*
+ * The services that the gateway offers, as a FileDescriptorSet describes them:
+ * messages with descriptors that protobuf-c packs and unpacks by, their JSON
+ * names and rules, methods with their HTTP bindings.
+ *
+ * Never changes after schema_new: any thread may read.
+ */
+#ifndef GATEWAY_SCHEMA_H
+#define GATEWAY_SCHEMA_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "mockvideo/rest.pb-c.h"
+
+struct schema;
+
+/* A field, in the order in which the .proto declares it. */
+struct schema_field {
+	const ProtobufCFieldDescriptor *wire; /* name, number, type, offsets */
+	const char *json_name;
+	size_t json_name_len;
+	bool input_only;
+	const char *template; /* FieldRule.template, or NULL */
+};
+
+/* The first member makes a ProtobufCMessageDescriptor * of ours one of these. */
+struct schema_message {
+	ProtobufCMessageDescriptor wire; /* wire.name is the full name */
+	const struct schema_field *fields;
+	size_t field_count;
+};
+
+struct schema_method {
+	const char *name; /* "account.v1.UserService/GetUser" */
+	const struct schema_message *input;
+	const struct schema_message *output;
+	bool no_side_effects; /* idempotency_level */
+	bool idempotent;      /* true for no_side_effects too */
+	Mockvideo__Rest__V1__HttpBinding **bindings;
+	size_t binding_count;
+	Mockvideo__Rest__V1__ErrorRule **errors; /* of the method's service */
+	size_t error_count;
+};
+
+/*
+ * Reads a packed FileDescriptorSet. On failure *schema is NULL and error says
+ * which file, message or method is at fault and why: a set that is no set, a
+ * type that is missing, recursive messages, an unsupported proto2 feature.
+ */
+enum status_code schema_new(
+    struct schema **schema, const uint8_t *set, size_t len, struct error *error);
+
+/* Frees the schema and clears *schema. */
+void schema_free(struct schema **schema);
+
+size_t schema_method_count(const struct schema *schema);
+const struct schema_method *schema_method(const struct schema *schema, size_t index);
+const struct schema_method *schema_find_method(const struct schema *schema, const char *name);
+
+/* By full name, "account.v1.User"; NULL when there is none. */
+const struct schema_message *schema_find_message(const struct schema *schema, const char *name);
+
+/* By JSON name or by the name in the .proto; NULL when there is none. */
+const struct schema_field *schema_find_field(
+    const struct schema_message *message, const char *name, size_t len);
+
+/* The message type of a field of type message. */
+static inline const struct schema_message *
+schema_field_message(const struct schema_field *field)
+{
+	return (const struct schema_message *)field->wire->descriptor;
+}
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * Where users are kept. A store is a database, shared by all threads; a
+ * store_conn is a connection to it and belongs to one thread. Two
+ * implementations, one behaviour: store_mysql.c and store_sqlite.c.
+ *
+ * Every operation has a deadline (on clock_now_ns) and ends with
+ *
+ *	OK                  done and, if a write, committed and durable
+ *	UNAVAILABLE         not done: the database is away. Reason STORE_UNAVAILABLE
+ *	UNAVAILABLE         with reason OUTCOME_UNKNOWN: a commit was sent and not answered
+ *	DEADLINE_EXCEEDED   not done in time
+ *	INTERNAL            a statement failed; error's detail has the database's words
+ *
+ * A connection that broke is opened anew by the next operation. Deadlocks and
+ * lock timeouts are retried inside, until the deadline.
+ */
+#ifndef ACCOUNTD_STORE_H
+#define ACCOUNTD_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "services/accountd/user.h"
+
+struct arena;
+struct store;
+struct store_conn;
+
+#define STORE_PAGE_KEY_BYTES 32
+
+struct store_options {
+	const char *url;  /* "mysql" or "sqlite:PATH" */
+	const char *host; /* the rest is for mysql */
+	unsigned port;
+	const char *database;
+	const char *user;
+	const char *password;
+	uint32_t connect_timeout_ms;
+};
+
+/* Rows to be listed; what is NULL or -1 (account_id: 0) lets every row pass. */
+struct store_filter {
+	int64_t account_id;
+	const char *email;
+	int32_t role;
+	const char *name_prefix; /* compared by bytes */
+};
+
+enum store_verb {
+	STORE_CREATE,
+	STORE_REPLACE,
+	STORE_DELETE
+};
+
+enum store_outcome {
+	STORE_DONE,
+	STORE_DUPLICATE, /* the e-mail address is another user's */
+	STORE_NOT_FOUND  /* of STORE_REPLACE only: DELETE of nothing is done */
+};
+
+/* One write of a transaction. */
+struct store_write {
+	enum store_verb verb;
+	struct user user; /* user.id is given by STORE_CREATE when done */
+	enum store_outcome outcome;
+};
+
+/* Makes a store known; does not connect yet. options is copied. */
+enum status_code store_open(
+    struct store **store, const struct store_options *options, struct error *error);
+
+/* Frees the store and clears *store; its connections must be closed. */
+void store_close(struct store **store);
+
+/* Gives a connection, which connects when first used; NULL without memory. */
+struct store_conn *store_conn_open(struct store *store);
+void store_conn_close(struct store_conn **conn);
+
+/* True for the embedded store, which migrates by itself at start. */
+bool store_is_embedded(const struct store *store);
+
+/*
+ * Brings the schema up to date, one process at a time, and adopts a database
+ * of the original. tell is called with a line for people at each step.
+ * hash gives the hash of a clear-text password in a buffer of crypto_pwhash_STRBYTES.
+ */
+enum status_code store_migrate(struct store *store, void (*tell)(const char *line),
+    bool (*hash)(const char *password, char *out, void *closure), void *closure,
+    struct error *error);
+
+/*
+ * FAILED_PRECONDITION, with a message that names the command to run, when the
+ * schema is older than this program needs or newer than it knows.
+ */
+enum status_code store_check_schema(
+    struct store_conn *conn, int64_t deadline_ns, struct error *error);
+
+/* OK when the database answers. */
+enum status_code store_ping(struct store_conn *conn, int64_t deadline_ns, struct error *error);
+
+/* The secret by which page tokens are signed: the same for all who share the database. */
+enum status_code store_page_key(struct store_conn *conn, int64_t deadline_ns,
+    uint8_t key[STORE_PAGE_KEY_BYTES], struct error *error);
+
+/*
+ * Reads users by id: rows[i] is the user with ids[i], strings in arena, or has
+ * id 0 where there is none. ids may repeat.
+ */
+enum status_code store_user_get(struct store_conn *conn, int64_t deadline_ns, const int64_t *ids,
+    size_t count, struct arena *arena, struct user *rows, struct error *error);
+
+/*
+ * Reads the first limit users that pass filter with an id over after_id, by
+ * id, into *rows in arena, and their number into *count.
+ */
+enum status_code store_user_list(struct store_conn *conn, int64_t deadline_ns,
+    const struct store_filter *filter, int64_t after_id, size_t limit, struct arena *arena,
+    struct user **rows, size_t *count, struct error *error);
+
+/*
+ * Does all writes in one transaction, in order. Each has an outcome of its
+ * own: one that is DUPLICATE or NOT_FOUND leaves the others. On another
+ * status than OK none of them is done (but see OUTCOME_UNKNOWN).
+ */
+enum status_code store_user_write(struct store_conn *conn, int64_t deadline_ns,
+    struct store_write *writes, size_t count, struct error *error);
+
+#endif

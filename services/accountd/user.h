@@ -1,0 +1,48 @@
+/*
+ * A user and the rules it must keep. No I/O, no threads: any thread may call.
+ */
+#ifndef ACCOUNTD_USER_H
+#define ACCOUNTD_USER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct error;
+
+enum user_role {
+	USER_ROLE_NONE = -1, /* not given; never stored */
+	USER_ROLE_OWNER = 0,
+	USER_ROLE_ADMIN = 1,
+	USER_ROLE_RESTRICTED = 2
+};
+
+#define USER_TEXT_MAX_CHARS     255
+#define USER_PASSWORD_MAX_BYTES 1024
+#define USER_ACCOUNT_ID_MAX     INT32_MAX
+
+/* Strings are UTF-8 and belong to whoever made the user; most often in arena. */
+struct user {
+	int64_t id; /* 0: not given */
+	int64_t account_id;
+	const char *name;
+	const char *email;
+	int32_t role;              /* enum user_role, or what a peer sent instead */
+	const char *password_hash; /* as libsodium writes it; NULL on what was read for an answer */
+};
+
+/*
+ * Adds a violation to error for every rule that user or password breaks, each
+ * field named with prefix before it: "user." gives "user.email". Leaves error
+ * alone when there is none.
+ */
+void user_check(const struct user *user, const char *password, const char *prefix,
+    struct arena *arena, struct error *error);
+
+/*
+ * What makes two e-mail addresses the same: email after Unicode case folding
+ * and composition (NFC), in arena. NULL without memory or for invalid UTF-8.
+ */
+char *user_email_key(const char *email, struct arena *arena);
+
+#endif
