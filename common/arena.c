@@ -1,6 +1,7 @@
 #include "common/arena.h"
 
 #include <stdalign.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,9 @@
 
 /* Fits what a call of one row needs, so that it takes one block. */
 #define ARENA_BLOCK_BYTES 4096
+
+/* Where blocks stop to grow: a small piece after a large one takes no more. */
+#define ARENA_BLOCK_MAX_BYTES (1024 * 1024)
 
 struct arena_block {
 	struct arena_block *next;
@@ -41,7 +45,7 @@ arena_block_new(size_t capacity)
 {
 	struct arena_block *block;
 
-	if (capacity > SIZE_MAX - sizeof(*block)) {
+	if (capacity > PTRDIFF_MAX - sizeof(*block)) {
 		return NULL;
 	}
 	block = malloc(sizeof(*block) + capacity);
@@ -87,6 +91,14 @@ arena_reset(struct arena *arena)
 }
 
 void
+arena_wipe(struct arena *arena)
+{
+	for (struct arena_block *block = arena->blocks; block != NULL; block = block->next) {
+		explicit_bzero(block->data, block->used);
+	}
+}
+
+void
 arena_free(struct arena **arena)
 {
 	if (*arena == NULL) {
@@ -102,9 +114,10 @@ arena_free(struct arena **arena)
 static struct arena_block *
 arena_grow(struct arena *arena, size_t size)
 {
-	size_t capacity = arena->blocks->capacity * 2;
+	size_t capacity = arena->blocks->capacity;
 	struct arena_block *block;
 
+	capacity = capacity > ARENA_BLOCK_MAX_BYTES / 2 ? ARENA_BLOCK_MAX_BYTES : capacity * 2;
 	block = arena_block_new(size > capacity ? size : capacity);
 	if (block != NULL) {
 		block->next = arena->blocks;

@@ -28,6 +28,9 @@ void arena_free(struct arena **arena);
  */
 void arena_reset(struct arena *arena);
 
+/* Overwrites all that was handed out, before a reset, where it held secrets. */
+void arena_wipe(struct arena *arena);
+
 /*
  * Memory in arena, aligned for any type and not cleared; NULL when the limit
  * or the memory is used up. size 0 gives a valid pointer.

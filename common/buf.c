@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
+
 #define BUF_FIRST_BYTES 256
 
 void
@@ -116,48 +118,6 @@ buf_printf(struct buf *buf, const char *format, ...)
 	buf->len += (size_t)len;
 }
 
-/*
- * Length of the valid UTF-8 sequence (RFC 3629) that begins at text, of which
- * left bytes are there; 0 when there is none.
- */
-static size_t
-buf_utf8_len(const unsigned char *text, size_t left)
-{
-	unsigned char first = text[0];
-	unsigned char low = 0x80;
-	unsigned char high = 0xbf;
-	size_t len;
-
-	if (first < 0x80) {
-		return 1;
-	}
-	if (first < 0xc2 || first > 0xf4) {
-		return 0;
-	}
-	len = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-	if (left < len) {
-		return 0;
-	}
-	if (first == 0xe0) {
-		low = 0xa0;
-	} else if (first == 0xed) {
-		high = 0x9f;
-	} else if (first == 0xf0) {
-		low = 0x90;
-	} else if (first == 0xf4) {
-		high = 0x8f;
-	}
-	if (text[1] < low || text[1] > high) {
-		return 0;
-	}
-	for (size_t i = 2; i < len; i++) {
-		if ((text[i] & 0xc0) != 0x80) {
-			return 0;
-		}
-	}
-	return len;
-}
-
 static void
 buf_put_json_escape(struct buf *buf, unsigned char c)
 {
@@ -181,12 +141,11 @@ buf_json_plain(unsigned char c)
 }
 
 void
-buf_put_json_string(struct buf *buf, const char *text, size_t len)
+buf_put_json_chars(struct buf *buf, const char *text, size_t len)
 {
 	const unsigned char *bytes = (const unsigned char *)text;
 	size_t at = 0;
 
-	buf_putc(buf, '"');
 	while (at < len) {
 		size_t start = at;
 		size_t sequence;
@@ -202,7 +161,7 @@ buf_put_json_string(struct buf *buf, const char *text, size_t len)
 			buf_put_json_escape(buf, bytes[at++]);
 			continue;
 		}
-		sequence = buf_utf8_len(bytes + at, len - at);
+		sequence = utf8_sequence_len(bytes + at, len - at);
 		if (sequence == 0) {
 			buf_put(buf, "\xef\xbf\xbd", 3);
 			at++;
@@ -211,5 +170,12 @@ buf_put_json_string(struct buf *buf, const char *text, size_t len)
 			at += sequence;
 		}
 	}
+}
+
+void
+buf_put_json_string(struct buf *buf, const char *text, size_t len)
+{
+	buf_putc(buf, '"');
+	buf_put_json_chars(buf, text, len);
 	buf_putc(buf, '"');
 }

@@ -42,4 +42,7 @@ void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(
  */
 void buf_put_json_string(struct buf *buf, const char *text, size_t len);
 
+/* As buf_put_json_string without the quotes, for a string that is put together. */
+void buf_put_json_chars(struct buf *buf, const char *text, size_t len);
+
 #endif

@@ -4,10 +4,18 @@
  * environment, and, for a secret, the name of a file in the secrets directory.
  * Later wins: default, file, secrets directory, environment, flags.
  *
- * The file has a key=value a line; blank lines and lines that begin with #
- * are skipped, white space around key and value too. Each program also takes
- * --config FILE (also -configFile), --secrets-dir DIR (also -secretsDir),
- * --check-config, --version and --help. A flag's value follows it or an '='.
+ * The file has a key=value a line, each key once; blank lines and lines that
+ * begin with # are skipped, white space around key and value too.
+ *
+ * A file of the secrets directory holds the value, and a newline that is
+ * not part of it. Its name is the key in upper or lower case; names that
+ * begin with a dot are skipped. A file or a MOCKVIDEO_ variable that is no key
+ * gives a warning, as others may have put it there.
+ *
+ * Each program also takes --config FILE (also -configFile), --secrets-dir DIR
+ * (also -secretsDir), --check-config, --version and --help. A flag's value
+ * follows it or an '='; a CONF_BOOL flag may go without, which is true. The last
+ * of equal flags counts.
  *
  * Not thread-safe but for the accessors, which any thread may call while
  * nothing reloads.
@@ -25,8 +33,8 @@ struct error;
 enum conf_type {
 	CONF_INT,    /* min to max */
 	CONF_BOOL,   /* true, false, on, off, yes, no, 1, 0 */
-	CONF_TEXT,   /* min to max bytes */
-	CONF_CHOICE, /* one of choices, by name or by its index */
+	CONF_TEXT,   /* min to max bytes; max 0: any number */
+	CONF_CHOICE, /* one of choices, by name in upper or lower case, or by its index */
 	CONF_SECRET  /* as CONF_TEXT, but never printed, logged or taken from flags */
 };
 
@@ -53,6 +61,12 @@ struct conf_program {
 	const char *commands; /* for --help: "migrate  bring the database up to date"; NULL: none */
 	const struct conf_row *rows;
 	unsigned row_count;
+
+	/*
+	 * Rules between rows, looked at once every row fits: false, and error
+	 * filled, when one is broken. NULL: there are none.
+	 */
+	bool (*check)(const struct conf *conf, struct error *error);
 };
 
 enum conf_result {
@@ -66,7 +80,8 @@ enum conf_result {
  * that names file and line (or flag, or variable), the reason and, for an
  * unknown key, the nearest known one; all faults are told, not just the first.
  * *command is the word of argv that is no flag ("migrate"), or NULL; a second
- * such word is a fault. program, argv and environment must outlive *conf.
+ * such word is a fault, and the first one too when the program has no commands.
+ * program, argv and environment must outlive *conf.
  */
 enum conf_result conf_load(struct conf **conf, const struct conf_program *program, int argc,
     char **argv, const char **command);
@@ -74,7 +89,10 @@ enum conf_result conf_load(struct conf **conf, const struct conf_program *progra
 /* Frees conf, wipes its secrets and clears *conf. */
 void conf_free(struct conf **conf);
 
-/* The value of row (its index in the table), whose type must fit. Borrowed. */
+/*
+ * The value of row (its index in the table), whose type must fit. Text is
+ * borrowed until the row's next change, and "" rather than NULL.
+ */
 int64_t conf_int(const struct conf *conf, unsigned row);
 bool conf_bool(const struct conf *conf, unsigned row);
 const char *conf_text(const struct conf *conf, unsigned row);

@@ -4,8 +4,16 @@
  *
  *	log_info("user created", LOG_INT("userId", id), LOG_STR("requestId", rid));
  *
+ * gives
+ *
+ *	{"time":"2024-05-06T07:08:09.123Z","level":"info","program":"accountd",
+ *	 "pid":12,"message":"user created","userId":42,"requestId":"7f3a"}
+ *
  * A line is written by one write(2), so that lines of several threads and
- * processes do not mix. Any thread, once log_open has returned.
+ * processes do not mix. Who reads standard error and then stops reading holds
+ * the program up for a moment only: from then on lines are dropped, and the
+ * first one that goes through again is preceded by one that counts them.
+ * Any thread, once log_open has returned.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H

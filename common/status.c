@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/arena.h"
+#include "common/utf8.h"
 
 #define ERROR_VIOLATIONS_MAX 100
 
@@ -20,34 +21,64 @@ status_name(enum status_code code)
 	return "UNKNOWN";
 }
 
+/*
+ * Formats into text. What is cut off at its end, or came from a peer, may be
+ * no UTF-8, which a message on the wire must be.
+ */
+__attribute__((format(printf, 2, 0))) static void
+error_format(char text[ERROR_TEXT_MAX], const char *format, va_list args)
+{
+	int wanted = vsnprintf(text, ERROR_TEXT_MAX, format, args);
+	size_t len = wanted < 0 ? 0 : strlen(text);
+	size_t at = 0;
+
+	text[len] = '\0';
+	while (at < len) {
+		size_t sequence = utf8_sequence_len(text + at, len - at);
+
+		if (sequence == 0 && wanted >= ERROR_TEXT_MAX && len - at < 4) {
+			text[at] = '\0';
+			return;
+		}
+		if (sequence == 0) {
+			text[at] = '?';
+		}
+		at += sequence == 0 ? 1 : sequence;
+	}
+}
+
 enum status_code
 error_set(struct error *error, enum status_code code, const char *reason, const char *format, ...)
 {
+	char message[ERROR_TEXT_MAX];
 	va_list args;
 
 	if (error == NULL) {
 		return code;
 	}
+	va_start(args, format);
+	error_format(message, format, args);
+	va_end(args);
 	memset(error, 0, sizeof(*error));
 	error->code = code;
 	error->reason = reason;
-	va_start(args, format);
-	vsnprintf(error->message, sizeof(error->message), format, args);
-	va_end(args);
+	memcpy(error->message, message, strlen(message));
 	return code;
 }
 
 void
 error_detail(struct error *error, const char *format, ...)
 {
+	char detail[ERROR_TEXT_MAX];
 	va_list args;
 
 	if (error == NULL) {
 		return;
 	}
 	va_start(args, format);
-	vsnprintf(error->detail, sizeof(error->detail), format, args);
+	error_format(detail, format, args);
 	va_end(args);
+	memcpy(error->detail, detail, strlen(detail) + 1);
 }
 
 /* The violations' memory grows by doubling; what it had before stays in arena. */
@@ -91,7 +122,7 @@ error_violation(
 		return;
 	}
 	va_start(args, format);
-	vsnprintf(description, sizeof(description), format, args);
+	error_format(description, format, args);
 	va_end(args);
 	violation->field = arena_strdup(arena, field);
 	violation->description = arena_strdup(arena, description);

@@ -64,7 +64,9 @@ struct error {
 
 /*
  * Fills error, of which everything before is forgotten, and returns code, so
- * that a function can end with return error_set(…). error may be NULL.
+ * that a function can end with return error_set(…). error may be NULL; what
+ * is formatted may be error's own. Longer text is cut, invalid UTF-8 becomes
+ * question marks: in error_detail and error_violation too.
  */
 enum status_code error_set(struct error *error, enum status_code code, const char *reason,
     const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -15,19 +15,31 @@ struct arena;
 struct rpc_channel;
 struct rpc_pending;
 
+/*
+ * A zeroed option has the default that is named in brackets. An endpoint is in
+ * the rotation while it is connected, answers, and says that it is SERVING.
+ */
 struct rpc_channel_options {
 	const char *endpoints; /* URLs with commas: tcp:// ipc:// inproc:// tls+tcp:// dns:/// */
-	uint32_t connect_timeout_ms;
-	uint32_t default_timeout_ms; /* of a call that says 0 */
-	size_t reply_max_bytes;
-	unsigned batch_max_calls; /* of one message; 1: each call travels alone */
-	unsigned batch_in_flight; /* messages in flight to an endpoint above which calls gather */
-	unsigned in_flight_max;   /* calls; one more is answered RESOURCE_EXHAUSTED */
+
+	uint32_t connect_timeout_ms;  /* calls wait so long for a channel just opened [1000] */
+	uint32_t default_timeout_ms;  /* of a call that says 0 [5000] */
+	uint32_t attempt_timeout_ms;  /* then a read is retried [1/3 of what is left, >= 200] */
+	uint32_t probe_interval_ms;   /* between health calls to an endpoint [1000] */
+	uint32_t resolve_interval_ms; /* between look-ups of a dns:/// name [30000] */
+	size_t reply_max_bytes;       /* a longer message breaks the connection [16 MiB] */
+	unsigned in_flight_max;       /* calls; one more is answered RESOURCE_EXHAUSTED [4096] */
+
+	/* Calls gather while batch_in_flight messages are in flight to their endpoint. */
+	unsigned batch_max_calls; /* of one message; 1: each call travels alone [64] */
+	size_t batch_max_bytes;   /* of a message with several calls [256 KiB] */
+	unsigned batch_in_flight; /* [2] */
+	uint32_t batch_stall_ms;  /* when none left for so long, one more message may [10] */
 };
 
 enum rpc_request_flag {
 	RPC_NO_SIDE_EFFECTS = 1, /* may share a message with others, may be retried */
-	RPC_IDEMPOTENT = 2,      /* may be retried */
+	RPC_IDEMPOTENT = 2,      /* may be retried once its connection is lost */
 	RPC_WAIT_FOR_READY = 4   /* waits for an endpoint instead of failing at once */
 };
 
@@ -67,7 +79,11 @@ typedef void rpc_done_fn(struct rpc_reply *reply, void *closure);
 enum status_code rpc_channel_open(
     struct rpc_channel **channel, const struct rpc_channel_options *options, struct error *error);
 
-/* Fails what is in flight with CANCELLED, frees the channel and clears *channel. */
+/*
+ * Fails what is in flight with CANCELLED, waits until each done has returned,
+ * frees the channel and clears *channel. Replies may be freed after it. NULL
+ * is fine. Not to be called in a callback.
+ */
 void rpc_channel_close(struct rpc_channel **channel);
 
 /*
@@ -76,9 +92,27 @@ void rpc_channel_close(struct rpc_channel **channel);
  * rpc_channel_cancel that is valid until done returns, or NULL without memory,
  * in which case done is not called.
  *
- * A call is never executed twice. UNAVAILABLE with reason OUTCOME_UNKNOWN
- * means that it may have been executed, UNAVAILABLE with another that it was
- * not; after DEADLINE_EXCEEDED it may have been.
+ * A call without RPC_NO_SIDE_EFFECTS or RPC_IDEMPOTENT is never executed twice.
+ * How it ends when the channel, not the service, says so:
+ *
+ *	DEADLINE_EXCEEDED   NOT_SENT         it was not executed
+ *	DEADLINE_EXCEEDED   OUTCOME_UNKNOWN  it may have been
+ *	UNAVAILABLE         OUTCOME_UNKNOWN  it may have been: the connection was lost,
+ *	                                     and no later attempt succeeded
+ *	UNAVAILABLE         NOT_SENT         it was not
+ *	UNAVAILABLE         NO_ENDPOINT      it was not: no endpoint is connected
+ *	UNAVAILABLE         MALFORMED_REPLY  it may have been: the answer is garbage
+ *	RESOURCE_EXHAUSTED  CHANNEL_FULL     it was not: in_flight_max; has retry_after_ms
+ *	RESOURCE_EXHAUSTED  OUT_OF_MEMORY    it may have been, when the answer did not fit
+ *	CANCELLED           CANCELLED        it may have been, if it was sent
+ *	CANCELLED           CHANNEL_CLOSED   likewise
+ *
+ * A call with one of these flags is retried within its deadline and a budget
+ * of one retry in ten calls: when its connection is lost, and one with
+ * RPC_NO_SIDE_EFFECTS also when its answer takes long. (A write that is still
+ * on its way to a stuck endpoint would be executed there in the end, on top of
+ * what was written since.) A call with an idempotency key that the service
+ * honours is one for RPC_IDEMPOTENT.
  */
 struct rpc_pending *rpc_channel_call(struct rpc_channel *channel, const struct rpc_request *request,
     rpc_done_fn *done, void *closure);
@@ -95,5 +129,21 @@ void rpc_reply_free(struct rpc_reply **reply);
 
 /* True when some endpoint is connected and in the rotation. */
 bool rpc_channel_ready(struct rpc_channel *channel);
+
+/* What a channel has done since it was opened, and how it stands. For metrics. */
+struct rpc_channel_stats {
+	uint64_t calls[STATUS_UNAUTHENTICATED + 1]; /* ended, by code */
+	uint64_t retries;                           /* attempts after the first */
+	uint64_t retries_refused;                   /* for want of budget */
+	uint64_t messages;                          /* sent */
+	uint64_t messages_calls;                    /* calls in them */
+	uint64_t ejections;
+	size_t in_flight; /* calls that have not ended */
+	size_t endpoints; /* of which */
+	size_t endpoints_connected;
+	size_t endpoints_serving;
+};
+
+void rpc_channel_get_stats(struct rpc_channel *channel, struct rpc_channel_stats *stats);
 
 #endif

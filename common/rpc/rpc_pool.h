@@ -3,6 +3,10 @@
  * worker takes all that waits of the kind whose first call waits longest, up to
  * the kind's batch_max, in one gulp: so calls that wait together share a
  * query or a transaction, and a call that is alone does not wait for others.
+ *
+ * A call whose deadline has passed when a worker takes it is answered
+ * DEADLINE_EXCEEDED (reason EXPIRED_IN_QUEUE) unexecuted; so is one whose
+ * deadline is nearer than the best time that runs of its kind took of late.
  */
 #ifndef COMMON_RPC_POOL_H
 #define COMMON_RPC_POOL_H
@@ -41,6 +45,10 @@ struct rpc_pool_options {
 	void *closure;
 };
 
+/*
+ * Starts the threads, with all signals blocked. What options points to is
+ * copied or not needed afterwards, but for the closure.
+ */
 enum status_code rpc_pool_start(
     struct rpc_pool **pool, const struct rpc_pool_options *options, struct error *error);
 
@@ -53,12 +61,12 @@ void rpc_pool_submit(struct rpc_pool *pool, unsigned kind, struct rpc_call *call
 /* As rpc_pool_submit, for a call that is already being worked on: never refused. */
 void rpc_pool_resubmit(struct rpc_pool *pool, unsigned kind, struct rpc_call *call);
 
-/* Calls that wait in the queue of a kind. */
+/* Calls that wait in the queue of a kind. Any thread. */
 size_t rpc_pool_queued(struct rpc_pool *pool, unsigned kind);
 
 /*
  * Lets the workers finish what is queued, joins them, frees the pool and
- * clears *pool. Nothing may be submitted by others any more.
+ * clears *pool. Nothing may be submitted by others any more. NULL is fine.
  */
 void rpc_pool_stop(struct rpc_pool **pool);
 

@@ -32,15 +32,27 @@ struct rpc_method {
 	 */
 	void (*start)(struct rpc_call *call, void *closure);
 	unsigned kind; /* for the service's own use, as the queue of rpc_pool */
+	bool secret;   /* the request holds secrets: it is overwritten after the answer */
 };
 
+/*
+ * A message that is refused as a whole gets a ReplyBatch of one reply, however
+ * many calls it holds, and none of them is executed: INVALID_ARGUMENT with
+ * reason MALFORMED_ENVELOPE or EMPTY_BATCH, RESOURCE_EXHAUSTED with
+ * MESSAGE_TOO_LARGE, BATCH_TOO_LARGE or OUT_OF_MEMORY, UNAVAILABLE with
+ * SHUTTING_DOWN. Past twice request_max_bytes NNG closes the connection
+ * instead, before it has read the message.
+ *
+ * All that is pointed to is borrowed until the server is closed, but for
+ * listen.
+ */
 struct rpc_server_options {
 	const char *listen; /* URLs with commas: tcp:// ipc:// inproc:// tls+tcp:// */
 	const struct rpc_method *methods;
 	size_t method_count;
 	void *closure;               /* handed to each start */
-	size_t request_max_bytes;    /* larger messages are refused */
-	unsigned batch_max_calls;    /* of one message */
+	size_t request_max_bytes;    /* larger messages are refused as a whole */
+	unsigned batch_max_calls;    /* of one message; more of them are refused as a whole */
 	unsigned messages_max;       /* worked on at a time; further ones wait in the transport */
 	uint32_t default_timeout_ms; /* of a call that says 0 */
 	uint32_t timeout_max_ms;     /* longer ones are cut to this */
@@ -53,7 +65,8 @@ struct rpc_server_options {
 
 	/*
 	 * Called once for each finished call, before its reply leaves: for logs
-	 * and metrics. May be NULL; must not block.
+	 * and metrics; error is STATUS_OK when it was answered. May be NULL; must
+	 * not block.
 	 */
 	void (*observe)(const struct rpc_call *call, const struct error *error, void *closure);
 };
@@ -65,6 +78,9 @@ struct rpc_server_options {
 enum status_code rpc_server_open(
     struct rpc_server **server, const struct rpc_server_options *options, struct error *error);
 
+/* The URLs bound, with commas, as in listen but with the true port where that was 0. */
+const char *rpc_server_url(const struct rpc_server *server);
+
 /* From now on health says NOT_SERVING; calls are still answered. */
 void rpc_server_drain(struct rpc_server *server);
 
@@ -72,13 +88,18 @@ void rpc_server_drain(struct rpc_server *server);
 size_t rpc_server_in_flight(const struct rpc_server *server);
 
 /*
- * Stops to listen, waits until every started call is finished and its reply
- * handed to the transport and given a moment to leave, frees the server and
- * clears *server. What finishes calls must still run.
+ * Refuses what comes from now on (UNAVAILABLE, reason SHUTTING_DOWN), waits
+ * until every started call is finished and its reply written to its
+ * connection, for which it allows half a second, frees the server and clears
+ * *server. What finishes calls must still run. NULL is fine. Not to be called
+ * in a callback.
  */
 void rpc_server_close(struct rpc_server **server);
 
-/* What a call says of itself. Borrowed until the call is finished. */
+/*
+ * What a call says of itself. Borrowed until the call is finished. The method
+ * is NULL when it is unknown, which only observe can meet.
+ */
 const struct rpc_method *rpc_call_method(const struct rpc_call *call);
 struct arena *rpc_call_arena(struct rpc_call *call);
 int64_t rpc_call_deadline_ns(const struct rpc_call *call); /* on clock_now_ns */
@@ -87,8 +108,9 @@ const char *rpc_call_metadata(const struct rpc_call *call, const char *key); /* 
 
 /*
  * The input message, unpacked in the call's arena on the first demand. NULL
- * when its bytes are no such message or exceed the arena: then the call has
- * been failed with INVALID_ARGUMENT and is gone.
+ * when its bytes are no such message or exceed the arena, or when a string is
+ * not UTF-8 or holds U+0000: then the call has been failed with
+ * INVALID_ARGUMENT and is gone.
  */
 const ProtobufCMessage *rpc_call_request(struct rpc_call *call);
 

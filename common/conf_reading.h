@@ -1,0 +1,55 @@
+/*
+ * The outcome of reading all sources of the configuration: values, and what
+ * was wrong. Inside of conf.
+ */
+#ifndef COMMON_CONF_READING_H
+#define COMMON_CONF_READING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/conf_name.h"
+#include "common/conf_value.h"
+#include "common/status.h"
+
+struct conf_program;
+
+struct conf_reading {
+	const struct conf_program *program;
+	bool silent; /* faults are counted, not told; warnings are left out */
+
+	struct conf_value *values; /* by row */
+	const char *config;        /* flags that every program has; NULL: not given */
+	const char *secrets_dir;
+	bool check;
+	const char *command;
+
+	unsigned fault_count;
+	char first_fault[ERROR_TEXT_MAX];
+};
+
+/*
+ * Tells on standard error, in one line, what is wrong at place: "FILE:LINE", a
+ * flag, a variable, a path.
+ */
+void conf_fault(struct conf_reading *reading, const char *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same for what may stay as it is. */
+void conf_warn(struct conf_reading *reading, const char *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Writes what to do about the len bytes at name, which are not known. */
+void conf_remedy(struct conf_reading *reading, enum conf_spelling spelling, const char *name,
+    size_t len, char remedy[CONF_REASON_MAX]);
+
+/*
+ * Makes input the value of row, unless a source of higher rank has spoken; it is
+ * checked, and what is wrong told, in either case.
+ */
+void conf_put(struct conf_reading *reading, int row, const struct conf_input *input);
+
+/* Wipes and frees values, of which there may be none, and clears *values. */
+void conf_values_free(struct conf_value **values, const struct conf_program *program);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * What a daemon asks of the operating system: signals, limits, and to be
+ * trusted with less. Called by main, in the main thread.
+ */
+#ifndef COMMON_PROCESS_H
+#define COMMON_PROCESS_H
+
+enum process_event {
+	PROCESS_STOP,  /* SIGTERM or SIGINT: finish what runs, then exit */
+	PROCESS_RELOAD /* SIGHUP: read the configuration again */
+};
+
+/*
+ * To be called first, before any thread is started and any file is opened:
+ *
+ * - SIGTERM, SIGINT and SIGHUP are blocked in this thread and so in all that
+ *   are started from it; they wait for process_wait. SIGPIPE is ignored.
+ * - Descriptors 0 to 2 are open: on /dev/null where they were closed, so
+ *   that no log line ends up in a socket.
+ * - The limit of open files is raised as far as it may be.
+ * - No program run from this one can gain privileges, and the memory, which
+ *   holds secrets, is written to no core dump and read by no debugger of the
+ *   same user. Builds with AddressSanitizer leave the latter out, whose leak
+ *   check is such a debugger.
+ *
+ * What the platform refuses is left out: none of it is needed to serve.
+ */
+void process_init(void);
+
+/*
+ * Waits for the next event. Once PROCESS_STOP was returned, a further SIGTERM
+ * or SIGINT ends the process at once, with status 128 plus its number, and
+ * SIGHUP has no effect.
+ */
+enum process_event process_wait(void);
+
+#endif

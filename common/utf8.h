@@ -1,0 +1,34 @@
+/* UTF-8 (RFC 3629), a sequence at a time. Any thread. */
+#ifndef COMMON_UTF8_H
+#define COMMON_UTF8_H
+
+#include <stddef.h>
+
+/*
+ * Length of the valid sequence that begins at text, of which left bytes (at
+ * least 1) are there; 0 when there is none.
+ */
+static inline size_t
+utf8_sequence_len(const void *text, size_t left)
+{
+	const unsigned char *bytes = text;
+	unsigned char first = bytes[0];
+	unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+	unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+	size_t len = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+
+	if (first < 0x80) {
+		return 1;
+	}
+	if (first < 0xc2 || first > 0xf4 || left < len || bytes[1] < low || bytes[1] > high) {
+		return 0;
+	}
+	for (size_t i = 2; i < len; i++) {
+		if ((bytes[i] & 0xc0) != 0x80) {
+			return 0;
+		}
+	}
+	return len;
+}
+
+#endif
