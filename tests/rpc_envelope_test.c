@@ -1,0 +1,301 @@
+#include "common/rpc/rpc_envelope.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/arena.h"
+#include "common/status.h"
+
+static int
+set_up(void **state)
+{
+	*state = arena_new(0);
+	return *state == NULL;
+}
+
+static int
+tear_down(void **state)
+{
+	arena_free((struct arena **)state);
+	return 0;
+}
+
+static struct rpc_span
+span(const char *bytes, size_t len)
+{
+	return (struct rpc_span){(const uint8_t *)bytes, len};
+}
+
+static void
+assert_span(struct rpc_span actual, const char *expected)
+{
+	assert_int_equal(actual.len, strlen(expected));
+	assert_memory_equal(actual.data, expected, actual.len);
+}
+
+static void
+an_error_survives_the_wire_without_its_detail(void **state)
+{
+	struct arena *arena = *state;
+	struct error sent = {0};
+	struct error received;
+
+	error_violation(&sent, arena, "email", "must have an %s", "@");
+	error_violation(&sent, arena, "name", "must not be empty");
+	error_set(&received, STATUS_OK, NULL, "left over");
+	sent.code = STATUS_FAILED_PRECONDITION;
+	sent.reason = "SOME_REASON";
+	sent.retry_after_ms = 77;
+	error_detail(&sent, "secret");
+	rpc_error_of_status(&received, arena, rpc_status_of_error(arena, &sent));
+	assert_int_equal(received.code, STATUS_FAILED_PRECONDITION);
+	assert_string_equal(received.reason, "SOME_REASON");
+	assert_string_equal(received.message, sent.message);
+	assert_string_equal(received.detail, "");
+	assert_int_equal(received.retry_after_ms, 77);
+	assert_int_equal(received.violation_count, 2);
+	assert_string_equal(received.violations[0].field, "email");
+	assert_string_equal(received.violations[0].description, "must have an @");
+	assert_string_equal(received.violations[1].field, "name");
+}
+
+static void
+no_status_and_one_of_code_ok_are_no_error(void **state)
+{
+	Mockvideo__Rpc__V1__Status status = MOCKVIDEO__RPC__V1__STATUS__INIT;
+	struct error error;
+
+	error_set(&error, STATUS_INTERNAL, "X", "left over");
+	rpc_error_of_status(&error, *state, NULL);
+	assert_int_equal(error.code, STATUS_OK);
+	error_set(&error, STATUS_INTERNAL, "X", "left over");
+	rpc_error_of_status(&error, *state, &status);
+	assert_int_equal(error.code, STATUS_OK);
+	assert_null(error.reason);
+}
+
+static void
+a_code_that_is_none_is_unknown(void **state)
+{
+	Mockvideo__Rpc__V1__Status status = MOCKVIDEO__RPC__V1__STATUS__INIT;
+	static const int codes[] = {17, -1, INT32_MAX};
+	struct error error;
+
+	for (size_t i = 0; i < 3; i++) {
+		status.code = (Mockvideo__Rpc__V1__Code)codes[i];
+		rpc_error_of_status(&error, *state, &status);
+		assert_int_equal(error.code, STATUS_UNKNOWN);
+		assert_null(error.reason);
+	}
+}
+
+static void
+an_arena_that_is_used_up_still_gives_a_status(void **state)
+{
+	struct error error;
+	struct arena *small = arena_new(1);
+
+	(void)state;
+	assert_non_null(small);
+	error_set(&error, STATUS_NOT_FOUND, "X", "not there");
+	assert_string_equal(rpc_status_of_error(small, &error)->reason, "OUT_OF_MEMORY");
+	arena_free(&small);
+}
+
+static void
+metadata_is_found_by_its_key(void **state)
+{
+	Mockvideo__Rpc__V1__Metadata a = MOCKVIDEO__RPC__V1__METADATA__INIT;
+	Mockvideo__Rpc__V1__Metadata b = MOCKVIDEO__RPC__V1__METADATA__INIT;
+	Mockvideo__Rpc__V1__Metadata *metadata[] = {&a, &b};
+
+	(void)state;
+	a.key = (char *)"request-id";
+	a.value = (char *)"r1";
+	b.key = (char *)"principal";
+	b.value = (char *)"ann";
+	assert_string_equal(rpc_metadata_get(metadata, 2, "principal"), "ann");
+	assert_null(rpc_metadata_get(metadata, 1, "principal"));
+	assert_null(rpc_metadata_get(metadata, 2, "princip"));
+	assert_null(rpc_metadata_get(NULL, 0, "principal"));
+}
+
+/* Two calls: the first with all fields and two metadata, the second empty. */
+static struct rpc_span
+pack_batch(struct arena *arena)
+{
+	Mockvideo__Rpc__V1__CallBatch batch = MOCKVIDEO__RPC__V1__CALL_BATCH__INIT;
+	Mockvideo__Rpc__V1__Call full = MOCKVIDEO__RPC__V1__CALL__INIT;
+	Mockvideo__Rpc__V1__Call empty = MOCKVIDEO__RPC__V1__CALL__INIT;
+	Mockvideo__Rpc__V1__Metadata a = MOCKVIDEO__RPC__V1__METADATA__INIT;
+	Mockvideo__Rpc__V1__Metadata b = MOCKVIDEO__RPC__V1__METADATA__INIT;
+	uint8_t *bytes;
+
+	a.key = (char *)"request-id";
+	a.value = (char *)"";
+	b.key = (char *)"principal";
+	b.value = (char *)"\xc3\x98ster";
+	full.method = (char *)"a.B/C";
+	full.request.data = (uint8_t *)"\0\xff";
+	full.request.len = 2;
+	full.timeout_ms = UINT32_MAX;
+	full.metadata = (Mockvideo__Rpc__V1__Metadata *[]){&a, &b};
+	full.n_metadata = 2;
+	batch.calls = (Mockvideo__Rpc__V1__Call *[]){&full, &empty};
+	batch.n_calls = 2;
+	bytes = arena_alloc(arena, mockvideo__rpc__v1__call_batch__get_packed_size(&batch));
+	assert_non_null(bytes);
+	return (struct rpc_span){bytes, mockvideo__rpc__v1__call_batch__pack(&batch, bytes)};
+}
+
+static void
+a_batch_is_read_in_place(void **state)
+{
+	struct rpc_span batch = pack_batch(*state);
+	struct rpc_call_view view;
+	size_t count;
+
+	assert_true(rpc_batch_count(batch, &count));
+	assert_int_equal(count, 2);
+	assert_int_equal(rpc_batch_next(&batch, &view), RPC_STEP_FOUND);
+	assert_null(view.fault);
+	assert_span(view.method, "a.B/C");
+	assert_int_equal(view.request.len, 2);
+	assert_memory_equal(view.request.data, "\0\xff", 2);
+	assert_int_equal(view.timeout_ms, UINT32_MAX);
+	assert_int_equal(view.metadata_count, 2);
+	assert_span(rpc_call_view_metadata(&view, "principal"), "\xc3\x98ster");
+	assert_span(rpc_call_view_metadata(&view, "request-id"), "");
+	assert_non_null(rpc_call_view_metadata(&view, "request-id").data);
+	assert_null(rpc_call_view_metadata(&view, "request-i").data);
+	assert_int_equal(rpc_batch_next(&batch, &view), RPC_STEP_FOUND);
+	assert_span(view.method, "");
+	assert_int_equal(view.request.len, 0);
+	assert_int_equal(view.timeout_ms, 0);
+	assert_int_equal(view.metadata_count, 0);
+	assert_int_equal(rpc_batch_next(&batch, &view), RPC_STEP_END);
+}
+
+static void
+fields_of_later_versions_are_passed_over(void **state)
+{
+	static const char batch[] = "\x7a\x01x"
+				    "\x0a\x11\x28\x96\x01\x31"
+				    "12345678"
+				    "\x3d"
+				    "1234"
+				    "\x79"
+				    "12345678";
+	struct rpc_span rest = span(batch, sizeof(batch) - 1);
+	struct rpc_call_view view;
+	size_t count;
+
+	(void)state;
+	assert_true(rpc_batch_count(rest, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(rpc_batch_next(&rest, &view), RPC_STEP_FOUND);
+	assert_span(view.method, "");
+	assert_int_equal(rpc_batch_next(&rest, &view), RPC_STEP_END);
+}
+
+static void
+of_a_field_that_is_repeated_the_last_counts(void **state)
+{
+	struct rpc_span batch = span("\x0a\x0a\x0a\x01x\x18\x01\x0a\x01y\x18\x02", 12);
+	struct rpc_call_view view;
+
+	(void)state;
+	assert_int_equal(rpc_batch_next(&batch, &view), RPC_STEP_FOUND);
+	assert_span(view.method, "y");
+	assert_int_equal(view.timeout_ms, 2);
+}
+
+static bool
+is_value(const char *bytes, size_t len)
+{
+	char call[32] = {
+	    0x0a, (char)(len + 7), 0x22, (char)(len + 5), 0x0a, 1, 'k', 0x12, (char)len};
+	struct rpc_span batch = span(call, len + 9);
+	struct rpc_call_view view;
+
+	memcpy(call + 9, bytes, len);
+	assert_int_equal(rpc_batch_next(&batch, &view), RPC_STEP_FOUND);
+	return view.fault == NULL;
+}
+
+static void
+values_are_utf_8_without_nul(void **state)
+{
+	static const char *const good[] = {"", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
+	    "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
+	static const char *const bad[] = {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2 ",
+	    "\xe0\x9f\xbf", "\xe1\x80", "\xe1\x80 ", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+	    "\xf1\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xfe", "\xff", "a\xc3"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_true(is_value(good[i], strlen(good[i])));
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_false(is_value(bad[i], strlen(bad[i])));
+	}
+	assert_false(is_value("a\0b", 3));
+}
+
+/* The reply of a head and len bytes, unpacked by protobuf-c, holds just those bytes. */
+static void
+expect_reply(enum rpc_reply_field field, size_t len)
+{
+	uint8_t *bytes = calloc(1, RPC_REPLY_HEAD_MAX + len + 1);
+	Mockvideo__Rpc__V1__ReplyBatch *batch;
+	size_t head_len;
+
+	assert_non_null(bytes);
+	head_len = rpc_reply_head(bytes, field, len);
+	assert_true(head_len <= RPC_REPLY_HEAD_MAX);
+	batch = mockvideo__rpc__v1__reply_batch__unpack(NULL, head_len + len, bytes);
+	assert_non_null(batch);
+	assert_int_equal(batch->n_replies, 1);
+	assert_int_equal(batch->replies[0]->status != NULL, field == RPC_REPLY_STATUS);
+	assert_int_equal(batch->replies[0]->response.len, field == RPC_REPLY_RESPONSE ? len : 0);
+	mockvideo__rpc__v1__reply_batch__free_unpacked(batch, NULL);
+	free(bytes);
+}
+
+static void
+a_reply_is_put_together_of_head_and_message(void **state)
+{
+	static const size_t sizes[] = {
+	    0, 1, 120, 125, 126, 127, 128, 129, 16379, 16383, 16384, 2097151, 2097152};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		expect_reply(RPC_REPLY_RESPONSE, sizes[i]);
+	}
+	expect_reply(RPC_REPLY_STATUS, 0);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest cases[] = {
+	    CASE(an_error_survives_the_wire_without_its_detail),
+	    CASE(no_status_and_one_of_code_ok_are_no_error),
+	    CASE(a_code_that_is_none_is_unknown),
+	    CASE(an_arena_that_is_used_up_still_gives_a_status),
+	    CASE(metadata_is_found_by_its_key),
+	    CASE(a_batch_is_read_in_place),
+	    CASE(fields_of_later_versions_are_passed_over),
+	    CASE(of_a_field_that_is_repeated_the_last_counts),
+	    CASE(values_are_utf_8_without_nul),
+	    CASE(a_reply_is_put_together_of_head_and_message),
+	};
+
+	return cmocka_run_group_tests(cases, NULL, NULL);
+}
