@@ -9,6 +9,7 @@
  *	UNAVAILABLE         not done: the database is away. Reason STORE_UNAVAILABLE
  *	UNAVAILABLE         with reason OUTCOME_UNKNOWN: a commit was sent and not answered
  *	DEADLINE_EXCEEDED   not done in time
+ *	RESOURCE_EXHAUSTED  the rows do not fit the arena, or there is no memory
  *	INTERNAL            a statement failed; error's detail has the database's words
  *
  * A connection that broke is opened anew by the next operation. Deadlocks and
@@ -60,14 +61,20 @@ enum store_outcome {
 	STORE_NOT_FOUND  /* of STORE_REPLACE only: DELETE of nothing is done */
 };
 
-/* One write of a transaction. */
+/*
+ * One write of a transaction. Where user.password_hash is NULL, STORE_CREATE
+ * stores one that no password fits and STORE_REPLACE keeps what is stored.
+ */
 struct store_write {
 	enum store_verb verb;
 	struct user user; /* user.id is given by STORE_CREATE when done */
 	enum store_outcome outcome;
 };
 
-/* Makes a store known; does not connect yet. options is copied. */
+/*
+ * Makes a store known; does not connect yet. options is copied. The error
+ * names a wrong url, host or path and what would be right.
+ */
 enum status_code store_open(
     struct store **store, const struct store_options *options, struct error *error);
 

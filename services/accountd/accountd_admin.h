@@ -1,0 +1,18 @@
+/* The commands of accountd that do one thing and exit. */
+#ifndef ACCOUNTD_ADMIN_H
+#define ACCOUNTD_ADMIN_H
+
+#include "common/status.h"
+#include "services/accountd/password.h"
+
+struct store;
+
+/* Brings the schema up to date, told by lines on standard output when told is true. */
+enum status_code accountd_migrate(
+    struct store *store, const struct password_cost *cost, bool told, struct error *error);
+
+/* Adds the original's five users, unless there are users already. */
+enum status_code accountd_load_sample(
+    struct store *store, const struct password_cost *cost, struct error *error);
+
+#endif

@@ -1,0 +1,71 @@
+#include "services/accountd/accountd_conf.h"
+
+#include <stddef.h>
+
+#include "common/log.h"
+#include "common/version.h"
+#include "services/accountd/user_service.h"
+
+static const struct conf_row accountd_rows[ACCOUNTD_CONF_COUNT] = {
+    [ACCOUNTD_LISTEN] = {"listen", CONF_TEXT, 0, 1, 1024, "tcp://127.0.0.1:7001", NULL,
+	"URLs to answer calls on, with commas: tcp://HOST:PORT, ipc://PATH.", NULL},
+    [ACCOUNTD_PORT] = {"port", CONF_INT, 0, 0, 65535, "0", NULL,
+	"Port of 127.0.0.1 to answer on instead of listen; 0: listen counts.", NULL},
+    [ACCOUNTD_LOG_LEVEL] = {"logLevel", CONF_CHOICE, CONF_RELOADABLE, 0, 0, "info", NULL,
+	"What is logged: this level and those before it.", log_level_names},
+    [ACCOUNTD_STORE] = {"store", CONF_TEXT, 0, 1, 4096, "sqlite:accountd.db", NULL,
+	"Where users are kept: sqlite:PATH, or mysql.", NULL},
+    [ACCOUNTD_DB_HOST] = {"dbHost", CONF_TEXT, 0, 1, 1024, "127.0.0.1", NULL,
+	"Hosts of MySQL or MariaDB, with commas; the next is tried when one fails.", NULL},
+    [ACCOUNTD_DB_PORT] = {"dbPort", CONF_INT, 0, 1, 65535, "3306", NULL,
+	"Port of MySQL or MariaDB.", NULL},
+    [ACCOUNTD_DB_NAME] = {"dbName", CONF_TEXT, 0, 1, 64, "mockvideo", NULL, "Name of the database.",
+	NULL},
+    [ACCOUNTD_DB_USER] = {"dbUser", CONF_SECRET, 0, 0, 128, NULL, NULL, "User of the database.",
+	NULL},
+    [ACCOUNTD_DB_PASSWORD] = {"dbPassword", CONF_SECRET, 0, 0, 1024, NULL, NULL,
+	"Password of the database's user.", NULL},
+    [ACCOUNTD_DB_CONNECT_TIMEOUT_MS] = {"dbConnectTimeoutMs", CONF_INT, 0, 100, 60000, "2000", "ms",
+	"Longest time to connect to the database.", NULL},
+    [ACCOUNTD_STORE_WORKERS] = {"storeWorkers", CONF_INT, 0, 1, 64, "4", NULL,
+	"Threads, each with a connection, that read and write the store.", NULL},
+    [ACCOUNTD_COALESCE_MAX] = {"coalesceMax", CONF_INT, 0, 1, USER_COALESCE_MAX, "64", "calls",
+	"Most calls that share a query or a transaction; 1: each has its own.", NULL},
+    [ACCOUNTD_QUEUE_MAX] = {"queueMax", CONF_INT, 0, 1, 1000000, "4096", "calls",
+	"Most calls of a kind that wait for the store; further ones are refused.", NULL},
+    [ACCOUNTD_MAX_CONCURRENT_BULK_OPERATIONS] = {"maxConcurrentBulkOperations", CONF_INT, 0, 1,
+	1000, "10", "calls",
+	"Most bulk calls written at a time; one store worker is always left to others.", NULL},
+    [ACCOUNTD_BULK_MAX_ITEMS] = {"bulkMaxItems", CONF_INT, 0, 1, 1000000, "10000", "users",
+	"Most users of a bulk call.", NULL},
+    [ACCOUNTD_HASH_THREADS] = {"hashThreads", CONF_INT, 0, 0, 64, "0", NULL,
+	"Threads that hash passwords; 0: one for each processor, at most 4.", NULL},
+    [ACCOUNTD_HASH_QUEUE_MAX] = {"hashQueueMax", CONF_INT, 0, 1, 1000000, "1024", "calls",
+	"Most calls whose passwords wait to be hashed; further ones are refused.", NULL},
+    [ACCOUNTD_HASH_MEM_KIB] = {"hashMemKib", CONF_INT, 0, 8, 4194304, "19456", "KiB",
+	"Memory of one argon2id hash; less than 19456 is warned of.", NULL},
+    [ACCOUNTD_HASH_PASSES] = {"hashPasses", CONF_INT, 0, 1, 1000, "2", NULL,
+	"Passes of one argon2id hash; less than 2 is warned of.", NULL},
+    [ACCOUNTD_REQUEST_MAX_BYTES] = {"requestMaxBytes", CONF_INT, 0, 1024, 1073741824, "67108864",
+	"bytes", "Largest request message.", NULL},
+    [ACCOUNTD_BATCH_MAX_CALLS] = {"batchMaxCalls", CONF_INT, 0, 1, 100000, "1024", "calls",
+	"Most calls of one request message.", NULL},
+    [ACCOUNTD_MESSAGES_MAX] = {"messagesMax", CONF_INT, 0, 1, 10000, "256", "messages",
+	"Most request messages worked on at a time; further ones wait.", NULL},
+    [ACCOUNTD_REQUEST_TIMEOUT_MS] = {"requestTimeoutMs", CONF_INT, 0, 1, 3600000, "10000", "ms",
+	"Deadline of a call that names none.", NULL},
+    [ACCOUNTD_TIMEOUT_MAX_MS] = {"timeoutMaxMs", CONF_INT, 0, 1, 3600000, "300000", "ms",
+	"Longest deadline of a call; longer ones are cut to it.", NULL},
+    [ACCOUNTD_DRAIN_MS] = {"drainMs", CONF_INT, CONF_RELOADABLE, 0, 600000, "1000", "ms",
+	"How long calls are still taken after SIGTERM, while health says NOT_SERVING.", NULL},
+};
+
+const struct conf_program accountd_program = {
+    .name = "accountd",
+    .version = MOCKVIDEO_VERSION,
+    .summary = "The account service: answers protobuf calls over NNG.",
+    .commands = "migrate      bring the database up to date, then exit\n"
+		"  load-sample  add the original's five users to an empty store, then exit",
+    .rows = accountd_rows,
+    .row_count = ACCOUNTD_CONF_COUNT,
+};

@@ -1,0 +1,15 @@
+/* Serving: the RPC server, the service behind it, and the signals. */
+#ifndef ACCOUNTD_RUN_H
+#define ACCOUNTD_RUN_H
+
+#include "common/conf.h"
+#include "common/status.h"
+#include "services/accountd/password.h"
+
+struct store;
+
+/* Serves until SIGTERM or SIGINT; OK after an orderly end. */
+enum status_code accountd_run(
+    struct conf *conf, struct store *store, const struct password_cost *cost, struct error *error);
+
+#endif

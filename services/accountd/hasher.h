@@ -1,0 +1,79 @@
+/*
+ * Threads that hash passwords, with a bounded queue of tasks. Tasks take turns,
+ * a password at a time, and each is open to all threads: one of thousands of
+ * passwords has every thread when it is alone, and holds up one that comes
+ * later by no more than a hash or two.
+ *
+ * The threads run at a lower priority than those of the store: reads go first.
+ */
+#ifndef ACCOUNTD_HASHER_H
+#define ACCOUNTD_HASHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "services/accountd/password.h"
+
+struct hasher;
+
+struct hasher_item {
+	char *password; /* overwritten as soon as it is hashed */
+	char *hash;     /* room for PASSWORD_HASH_BYTES */
+};
+
+/*
+ * Work for a hasher; embedded in what it is for. begin and end are called in
+ * threads of the hasher, one after the other. Neither is called with the
+ * hasher's lock held; either may free the task.
+ *
+ *	WAITING -> begun -> its items are hashed by any number of threads -> ended
+ *	   `------- past its deadline ---------------------------------------^
+ */
+struct hasher_task {
+	int64_t deadline_ns; /* looked at before each password */
+
+	/* Sets items and count. False: there is nothing to be done, the task is gone. */
+	bool (*begin)(struct hasher_task *task);
+
+	/* All is hashed, or error, which is not NULL then, says why not. The task is gone. */
+	void (*end)(struct hasher_task *task, const struct error *error);
+
+	struct hasher_item *items; /* borrowed until end */
+	size_t count;
+
+	/* The hasher's own, guarded by its lock. */
+	struct hasher_task *next;
+	enum status_code status; /* OK until a password could not be hashed */
+	bool begun;
+	bool queued;
+	size_t claimed;   /* items that a thread has taken */
+	unsigned working; /* threads that hash one now */
+};
+
+struct hasher_options {
+	unsigned threads;
+	size_t queue_max; /* tasks taken and not ended; one more is refused */
+	struct password_cost cost;
+};
+
+/* Starts the threads, with all signals blocked. */
+enum status_code hasher_start(
+    struct hasher **hasher, const struct hasher_options *options, struct error *error);
+
+/*
+ * Queues the task and takes it, or else gives RESOURCE_EXHAUSTED, with a
+ * retry_after_ms. Only the first four members are to be set. Any thread; never
+ * blocks.
+ */
+enum status_code hasher_submit(
+    struct hasher *hasher, struct hasher_task *task, struct error *error);
+
+/*
+ * Ends the tasks that it has, joins the threads and clears *hasher. Nothing may
+ * be submitted any more. NULL is fine.
+ */
+void hasher_stop(struct hasher **hasher);
+
+#endif

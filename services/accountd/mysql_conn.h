@@ -1,0 +1,117 @@
+/*
+ * A connection to a server that speaks the MySQL protocol, with a deadline on
+ * everything: no call outlasts it. mysql_conn.c alone includes <mysql.h>.
+ *
+ * A connection that breaks, or whose deadline passes while a statement runs,
+ * is closed at once, so that no statement ever meets one in an unknown state;
+ * mysql_conn_open opens it anew. Belongs to one thread at a time.
+ */
+#ifndef ACCOUNTD_MYSQL_CONN_H
+#define ACCOUNTD_MYSQL_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mysql_conn;
+struct mysql_hosts;
+
+/* How a call ended. */
+enum mysql_end {
+	MYSQL_END_OK,
+	MYSQL_END_DUPLICATE,   /* a unique key is taken; the statement did nothing */
+	MYSQL_END_CONFLICT,    /* deadlock or lock timeout; roll back, then try again */
+	MYSQL_END_REFUSED,     /* the server can't do it now (read-only, not ready); closed */
+	MYSQL_END_UNREACHABLE, /* no server could be connected to; nothing was sent */
+	MYSQL_END_LOST,        /* broke while a statement ran: it may have taken effect; closed */
+	MYSQL_END_TIMEOUT,     /* the deadline passed, else as MYSQL_END_LOST */
+	MYSQL_END_FAILED       /* the server gave an error; the statement did nothing */
+};
+
+/* Where to connect to; borrowed for the connection's life. */
+struct mysql_target {
+	const struct mysql_hosts *hosts; /* the first that answers is used */
+	const char *database;
+	const char *user;
+	const char *password;
+	uint32_t connect_timeout_ms;
+};
+
+/* The value of a parameter. Data is borrowed until the statement has run. */
+enum mysql_type {
+	MYSQL_VALUE_NULL,
+	MYSQL_VALUE_INT,
+	MYSQL_VALUE_TEXT,
+	MYSQL_VALUE_BYTES
+};
+
+struct mysql_value {
+	enum mysql_type type;
+	int64_t number;
+	const char *data;
+	size_t len;
+};
+
+#define MYSQL_ROW_COLUMNS 8
+
+/* A row; integers as decimal text. NULL: SQL's. Lives until the next call. */
+struct mysql_row {
+	const char *text[MYSQL_ROW_COLUMNS];
+	unsigned long len[MYSQL_ROW_COLUMNS];
+};
+
+/* A new connection, not yet opened; NULL without memory. */
+struct mysql_conn *mysql_conn_new(const struct mysql_target *target);
+
+/* Closes and frees the connection, and clears *conn. NULL is fine. */
+void mysql_conn_free(struct mysql_conn **conn);
+
+/*
+ * Connects if it is not connected, or no longer. To be called before each
+ * operation; also sets the deadline of all that follows, until the next.
+ */
+enum mysql_end mysql_conn_open(struct mysql_conn *conn, int64_t deadline_ns);
+
+/* Breaks the connection off. The next mysql_conn_open connects anew. */
+void mysql_conn_close(struct mysql_conn *conn);
+
+bool mysql_conn_is_open(const struct mysql_conn *conn);
+
+/*
+ * True when a statement was sent since mysql_conn_open: after
+ * MYSQL_END_LOST and MYSQL_END_TIMEOUT, whether it can have taken effect.
+ */
+bool mysql_conn_sent(const struct mysql_conn *conn);
+
+/* Runs a statement without parameters. */
+enum mysql_end mysql_conn_query(struct mysql_conn *conn, const char *sql, size_t len);
+
+/*
+ * Runs a statement with count parameters. It stays prepared in slot, which
+ * always gets the same SQL, or if slot is MYSQL_SLOT_NONE is prepared for this once.
+ */
+enum mysql_end mysql_conn_execute(struct mysql_conn *conn, int slot, const char *sql, size_t len,
+    const struct mysql_value *values, size_t count);
+
+#define MYSQL_SLOTS     12
+#define MYSQL_SLOT_NONE (-1)
+
+/* The rows of the last statement; each is read once, in order. */
+size_t mysql_conn_row_count(const struct mysql_conn *conn);
+bool mysql_conn_next_row(struct mysql_conn *conn, struct mysql_row *row);
+
+/* Rows that the last statement found for its change, and the first id that it gave. */
+uint64_t mysql_conn_affected(const struct mysql_conn *conn);
+uint64_t mysql_conn_insert_id(const struct mysql_conn *conn);
+
+/* The distance of ids given by one statement on this connection. */
+uint64_t mysql_conn_id_step(const struct mysql_conn *conn);
+
+/* The number for a table that is not there. */
+#define MYSQL_ERROR_NO_TABLE 1146
+
+/* Number and words of the error that the last call ended with. For the log. */
+unsigned mysql_conn_error(const struct mysql_conn *conn);
+const char *mysql_conn_error_text(const struct mysql_conn *conn);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * The inside of struct mysql_conn, for mysql_conn.c, which connects, and
+ * mysql_stmt.c, which runs statements. The one file that includes <mysql.h>.
+ */
+#ifndef ACCOUNTD_MYSQL_CONN_IMPL_H
+#define ACCOUNTD_MYSQL_CONN_IMPL_H
+
+#include <mysql.h>
+
+#include "services/accountd/mysql_conn.h"
+
+#define MYSQL_CELL_BYTES 4096
+#define MYSQL_PARAMS_MAX 512
+#define MYSQL_ERROR_MAX  512
+
+struct mysql_conn {
+	const struct mysql_target *target;
+	unsigned host_at; /* the host that is connected to, or to be tried next */
+	MYSQL *mysql;     /* NULL: closed */
+	int64_t deadline_ns;
+	bool timed_out;
+	bool sent;
+	uint64_t id_step;
+
+	MYSQL_RES *result; /* of the last statement, or NULL */
+	MYSQL_STMT *rows;  /* the last statement, if prepared and with rows, or NULL */
+	MYSQL_STMT *once;  /* the last statement, if not to be kept, or NULL */
+	MYSQL_STMT *slots[MYSQL_SLOTS];
+	size_t row_count;
+	unsigned columns;
+	uint64_t affected, insert_id;
+
+	unsigned error;
+	char error_text[MYSQL_ERROR_MAX];
+
+	MYSQL_BIND params[MYSQL_PARAMS_MAX];
+	unsigned long cell_len[MYSQL_ROW_COLUMNS];
+	my_bool cell_null[MYSQL_ROW_COLUMNS];
+	char cells[MYSQL_ROW_COLUMNS][MYSQL_CELL_BYTES];
+};
+
+/*
+ * Waits for what libmariadb's suspended call waits for, and gives what came;
+ * past the deadline the call is told to give up.
+ */
+int mysql_conn_wait(struct mysql_conn *conn, MYSQL *mysql, int status);
+
+/* Notes what went wrong with a statement and closes the connection if need be. */
+enum mysql_end mysql_conn_fail(struct mysql_conn *conn, unsigned number, const char *text);
+
+#endif

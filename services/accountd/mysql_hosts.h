@@ -1,0 +1,43 @@
+/*
+ * The list of database hosts, "a,b:3307,[::1]:3308,/run/mysqld/mysqld.sock",
+ * and the addresses behind a name.
+ */
+#ifndef ACCOUNTD_MYSQL_HOSTS_H
+#define ACCOUNTD_MYSQL_HOSTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct error;
+struct mysql_hosts;
+
+#define MYSQL_HOSTS_MAX      16
+#define MYSQL_ADDRESSES_MAX  8
+#define MYSQL_ADDRESS_LENGTH 128
+
+struct mysql_addresses {
+	char text[MYSQL_ADDRESSES_MAX][MYSQL_ADDRESS_LENGTH]; /* numeric, or a socket's path */
+	unsigned count;
+	unsigned port;
+	char why[128]; /* there are none */
+};
+
+/*
+ * Takes the list apart; port is of those that name none. NULL, and error says
+ * why, when a port is none, there are more than MYSQL_HOSTS_MAX, or no memory.
+ * What it gives does not change, so that any thread may use it.
+ */
+struct mysql_hosts *mysql_hosts_new(const char *list, unsigned port, struct error *error);
+void mysql_hosts_free(struct mysql_hosts **hosts);
+
+/* At least one: an empty list is this machine. */
+unsigned mysql_hosts_count(const struct mysql_hosts *hosts);
+
+/*
+ * Gives the addresses of the host at index, at the latest when the deadline
+ * passes, even if the resolver takes longer. False: there are none, see why.
+ */
+bool mysql_hosts_resolve(const struct mysql_hosts *hosts, unsigned index, int64_t deadline_ns,
+    struct mysql_addresses *addresses);
+
+#endif

@@ -1,0 +1,192 @@
+#include "services/accountd/store.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "common/arena.h"
+#include "common/clock.h"
+#include "services/accountd/store_impl.h"
+
+#define STORE_SQLITE         "sqlite:"
+#define STORE_RETRY_AFTER_MS 1000
+#define STORE_BACK_OFF_MS    64
+
+enum status_code
+store_open(struct store **store, const struct store_options *options, struct error *error)
+{
+	const char *url = options->url == NULL ? "" : options->url;
+
+	*store = NULL;
+	if (strcmp(url, "mysql") == 0) {
+		return store_mysql_open(store, options, error);
+	}
+	if (strncmp(url, STORE_SQLITE, strlen(STORE_SQLITE)) == 0) {
+		return store_sqlite_open(store, url + strlen(STORE_SQLITE), error);
+	}
+	return error_set(error, STATUS_INVALID_ARGUMENT, "STORE_URL",
+	    "store '%.200s' is not known: use mysql or sqlite:PATH", url);
+}
+
+void
+store_close(struct store **store)
+{
+	if (*store != NULL) {
+		(*store)->ops->close(*store);
+		*store = NULL;
+	}
+}
+
+struct store_conn *
+store_conn_open(struct store *store)
+{
+	return store->ops->conn_open(store);
+}
+
+void
+store_conn_close(struct store_conn **conn)
+{
+	if (*conn != NULL) {
+		(*conn)->ops->conn_close(*conn);
+		*conn = NULL;
+	}
+}
+
+bool
+store_is_embedded(const struct store *store)
+{
+	return store->ops->embedded;
+}
+
+enum status_code
+store_ping(struct store_conn *conn, int64_t deadline_ns, struct error *error)
+{
+	return conn->ops->ping(conn, deadline_ns, error);
+}
+
+enum status_code
+store_page_key(struct store_conn *conn, int64_t deadline_ns, uint8_t key[STORE_PAGE_KEY_BYTES],
+    struct error *error)
+{
+	return conn->ops->page_key(conn, deadline_ns, key, error);
+}
+
+enum status_code
+store_user_get(struct store_conn *conn, int64_t deadline_ns, const int64_t *ids, size_t count,
+    struct arena *arena, struct user *rows, struct error *error)
+{
+	memset(rows, 0, count * sizeof(*rows));
+	return count == 0 ? STATUS_OK
+			  : conn->ops->user_get(conn, deadline_ns, ids, count, arena, rows, error);
+}
+
+enum status_code
+store_user_list(struct store_conn *conn, int64_t deadline_ns, const struct store_filter *filter,
+    int64_t after_id, size_t limit, struct arena *arena, struct user **rows, size_t *count,
+    struct error *error)
+{
+	*rows = NULL;
+	*count = 0;
+	return conn->ops->user_list(
+	    conn, deadline_ns, filter, after_id, limit, arena, rows, count, error);
+}
+
+enum status_code
+store_user_write(struct store_conn *conn, int64_t deadline_ns, struct store_write *writes,
+    size_t count, struct error *error)
+{
+	return count == 0 ? STATUS_OK
+			  : conn->ops->user_write(conn, deadline_ns, writes, count, error);
+}
+
+enum status_code
+store_error_unavailable(struct error *error, const char *detail)
+{
+	error_set(error, STATUS_UNAVAILABLE, STORE_REASON_UNAVAILABLE,
+	    "the database is not available: nothing was done, try again");
+	error_detail(error, "%s", detail);
+	if (error != NULL) {
+		error->retry_after_ms = STORE_RETRY_AFTER_MS;
+	}
+	return STATUS_UNAVAILABLE;
+}
+
+enum status_code
+store_error_unknown(struct error *error, const char *detail)
+{
+	error_set(error, STATUS_UNAVAILABLE, STORE_REASON_UNKNOWN,
+	    "the database did not confirm the change: it may or may not be done");
+	error_detail(error, "%s", detail);
+	return STATUS_UNAVAILABLE;
+}
+
+enum status_code
+store_error_deadline(struct error *error, const char *detail)
+{
+	error_set(error, STATUS_DEADLINE_EXCEEDED, STORE_REASON_DEADLINE,
+	    "the database took longer than the deadline allows: nothing was done");
+	error_detail(error, "%s", detail);
+	return STATUS_DEADLINE_EXCEEDED;
+}
+
+enum status_code
+store_error_failed(struct error *error, const char *detail)
+{
+	error_set(error, STATUS_INTERNAL, STORE_REASON_FAILED, "the database refused a statement");
+	error_detail(error, "%s", detail);
+	return STATUS_INTERNAL;
+}
+
+enum status_code
+store_error_memory(struct error *error)
+{
+	return error_set(error, STATUS_RESOURCE_EXHAUSTED, "MEMORY",
+	    "there is not enough memory for this many rows");
+}
+
+void
+store_back_off(unsigned tries, int64_t deadline_ns)
+{
+	int64_t most_ns = (tries < 6 ? 1 << tries : STORE_BACK_OFF_MS) * CLOCK_NS_PER_MS;
+	int64_t now_ns = clock_now_ns();
+	int64_t sleep_ns = most_ns / 2 + now_ns % most_ns;
+	struct timespec time;
+
+	if (sleep_ns > deadline_ns - now_ns) {
+		sleep_ns = deadline_ns - now_ns;
+	}
+	if (sleep_ns > 0) {
+		time.tv_sec = sleep_ns / 1000000000;
+		time.tv_nsec = sleep_ns % 1000000000;
+		nanosleep(&time, NULL);
+	}
+}
+
+void
+store_writes_reset(struct store_write *writes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		writes[i].outcome = STORE_DONE;
+		if (writes[i].verb == STORE_CREATE) {
+			writes[i].user.id = 0;
+		}
+	}
+}
+
+char **
+store_email_keys(const struct store_write *writes, size_t count, struct arena *arena)
+{
+	char **keys = arena_calloc(arena, count, sizeof(*keys));
+
+	for (size_t i = 0; keys != NULL && i < count; i++) {
+		const struct store_write *write = &writes[i];
+
+		if (write->verb == STORE_DELETE || write->user.email == NULL) {
+			continue;
+		}
+		keys[i] = user_email_key(write->user.email, arena);
+		if (keys[i] == NULL) {
+			return NULL;
+		}
+	}
+	return keys;
+}

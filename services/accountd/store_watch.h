@@ -1,0 +1,32 @@
+/*
+ * A thread that looks after a store: whether its schema fits, whether it answers.
+ * It asks every second, and more often while the store is away.
+ */
+#ifndef ACCOUNTD_STORE_WATCH_H
+#define ACCOUNTD_STORE_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/status.h"
+
+struct store;
+struct store_watch;
+
+/* Starts the thread, with all signals blocked. The store is borrowed. */
+enum status_code store_watch_start(
+    struct store_watch **watch, struct store *store, struct error *error);
+
+/*
+ * The secret for page tokens, of STORE_PAGE_KEY_BYTES, once the schema was seen
+ * to fit; NULL before, when nothing may be asked of the store. Never blocks.
+ */
+const uint8_t *store_watch_page_key(const struct store_watch *watch);
+
+/* True while the store answers and its schema fits. Never blocks. */
+bool store_watch_serving(const struct store_watch *watch);
+
+/* Joins the thread and clears *watch. NULL is fine. */
+void store_watch_stop(struct store_watch **watch);
+
+#endif

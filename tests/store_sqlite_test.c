@@ -1,0 +1,262 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "services/accountd/store_sqlite.h"
+#include "tests/store_suite.h"
+
+static char folder[] = "/tmp/mockvideo-sqlite-XXXXXX";
+static char path[64], url[80];
+static struct error error;
+
+static sqlite3 *
+test_open(void)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	sqlite3_busy_timeout(db, 10000);
+	return db;
+}
+
+static void
+test_exec(sqlite3 *db, const char *sql)
+{
+	char *message = NULL;
+
+	if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
+		print_error("%s: %s\n", sql, message);
+		fail();
+	}
+}
+
+static void
+test_sql(const char *sql)
+{
+	sqlite3 *db = test_open();
+
+	test_exec(db, sql);
+	sqlite3_close(db);
+}
+
+static struct store *
+test_store(void)
+{
+	const struct store_options options = {.url = url};
+
+	return store_suite_open(&options);
+}
+
+static void
+it_is_embedded(void **state)
+{
+	struct store *store = test_store();
+
+	(void)state;
+	assert_true(store_is_embedded(store));
+	store_close(&store);
+}
+
+static void
+a_path_that_can_not_be_is_told_at_once(void **state)
+{
+	static const char *const urls[] = {"sqlite:/nowhere/at/all/db",
+	    "sqlite:", "sqlite::memory:", "sqlite:/tmp", "sqlite:/dev/null/db"};
+	static const char *const named[] = {
+	    "/nowhere/at/all", "path", "path", "'/tmp'", "/dev/null"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		const struct store_options options = {.url = urls[i]};
+		struct store *store;
+
+		assert_int_equal(store_open(&store, &options, &error), STATUS_FAILED_PRECONDITION);
+		assert_null(store);
+		assert_non_null(strstr(error.message, named[i]));
+		assert_non_null(strstr(error.message, "--store"));
+	}
+}
+
+static void
+an_unknown_kind_of_store_is_told_with_the_known_ones(void **state)
+{
+	const struct store_options options = {.url = "postgres"};
+	struct store *store;
+
+	(void)state;
+	assert_int_equal(store_open(&store, &options, &error), STATUS_INVALID_ARGUMENT);
+	assert_non_null(strstr(error.message, "'postgres'"));
+	assert_non_null(strstr(error.message, "sqlite:PATH"));
+}
+
+static void
+a_file_that_is_no_database_is_left_as_it_is(void **state)
+{
+	static const char text[] = "this is a letter to my grandmother, not a database, and it "
+				   "is long enough that nobody takes it for an empty file. Yours.";
+	char other[80], other_url[96], read[256] = "";
+	const struct store_options options = {.url = other_url};
+	struct store *store;
+	FILE *file;
+
+	(void)state;
+	snprintf(other, sizeof(other), "%s/letter", folder);
+	snprintf(other_url, sizeof(other_url), "sqlite:%s", other);
+	file = fopen(other, "w");
+	fputs(text, file);
+	fclose(file);
+	store_suite_assert_ok(store_open(&store, &options, &error), &error);
+	assert_int_equal(
+	    store_migrate(store, NULL, store_suite_hash, NULL, &error), STATUS_FAILED_PRECONDITION);
+	assert_non_null(strstr(error.message, other));
+	store_close(&store);
+	file = fopen(other, "r");
+	assert_non_null(fgets(read, sizeof(read), file));
+	fclose(file);
+	assert_string_equal(read, text);
+}
+
+static void
+replacing_without_a_password_keeps_it(void **state)
+{
+	struct store *store = test_store();
+	struct store_conn *conn = store_conn_open(store);
+	int64_t id;
+	struct store_write writes[2];
+
+	(void)state;
+	test_sql("DELETE FROM user");
+	id = store_suite_created(conn, "a", "keeps@x");
+	writes[0] = store_suite_replace(id, "b", "keeps@x");
+	writes[1] = store_suite_create("c", "c@x");
+	writes[0].user.password_hash = NULL;
+	writes[1].user.password_hash = NULL;
+	store_suite_assert_ok(
+	    store_user_write(conn, store_suite_soon(), writes, 2, &error), &error);
+	test_sql("DELETE FROM user WHERE (name, password) IN"
+		 " (VALUES ('b', '$argon2id$hash'), ('c', '$argon2id$unusable'))");
+	assert_int_equal(store_suite_count(conn), 0);
+	store_conn_close(&conn);
+	store_close(&store);
+}
+
+/* Another process may hold the file for writing longer than a call may wait. */
+static void
+a_write_waits_for_another_one_until_its_deadline(void **state)
+{
+	struct store *store = test_store();
+	struct store_conn *conn = store_conn_open(store);
+	struct store_write write = store_suite_create("waits", "waits@x");
+	int64_t id = store_suite_created(conn, "before", "before@x");
+	int64_t start_ns = clock_now_ns();
+	sqlite3 *db = test_open();
+	struct arena *arena = arena_new(0);
+	struct user user;
+
+	(void)state;
+	test_exec(db, "BEGIN IMMEDIATE");
+	assert_int_equal(
+	    store_user_write(conn, start_ns + 200 * CLOCK_NS_PER_MS, &write, 1, &error),
+	    STATUS_DEADLINE_EXCEEDED);
+	assert_true(clock_now_ns() - start_ns >= 190 * CLOCK_NS_PER_MS);
+	store_suite_assert_ok(
+	    store_user_get(conn, store_suite_soon(), &id, 1, arena, &user, &error), &error);
+	assert_int_equal(user.id, id);
+	test_exec(db, "COMMIT");
+	sqlite3_close(db);
+	store_suite_assert_ok(
+	    store_user_write(conn, store_suite_soon(), &write, 1, &error), &error);
+	assert_int_equal(write.outcome, STORE_DONE);
+	arena_free(&arena);
+	store_conn_close(&conn);
+	store_close(&store);
+}
+
+static void
+a_long_read_ends_at_its_deadline(void **state)
+{
+	const struct store_filter filter = {.role = USER_ROLE_NONE, .name_prefix = "nobody"};
+	struct store *store = test_store();
+	struct store_conn *conn = store_conn_open(store);
+	struct arena *arena = arena_new(0);
+	enum status_code code = STATUS_OK;
+	struct user *rows;
+	size_t count;
+
+	(void)state;
+	test_sql("INSERT INTO user (accountID, name, role) WITH RECURSIVE n(i) AS "
+		 "(SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000) SELECT 1, 'u', 1 FROM n");
+	code = store_user_list(conn, clock_now_ns() + 2 * CLOCK_NS_PER_MS, &filter, 0, 10, arena,
+	    &rows, &count, &error);
+	assert_int_equal(code, STATUS_DEADLINE_EXCEEDED);
+	store_suite_assert_ok(
+	    store_user_list(conn, store_suite_soon(), &filter, 0, 10, arena, &rows, &count, &error),
+	    &error);
+	assert_int_equal(count, 0);
+	test_sql("DELETE FROM user");
+	arena_free(&arena);
+	store_conn_close(&conn);
+	store_close(&store);
+}
+
+static void
+a_file_that_was_taken_away_is_missed_and_found_again(void **state)
+{
+	struct store *store = test_store();
+	struct store_conn *conn = store_conn_open(store);
+	struct store_write write = store_suite_create("lost", "lost@x");
+	char away[80];
+
+	(void)state;
+	store_suite_created(conn, "here", "here@x");
+	test_sql("PRAGMA wal_checkpoint(TRUNCATE)");
+	snprintf(away, sizeof(away), "%s/away", folder);
+	assert_int_equal(rename(path, away), 0);
+	assert_int_equal(
+	    store_user_write(conn, store_suite_soon(), &write, 1, &error), STATUS_UNAVAILABLE);
+	assert_string_equal(error.reason, "STORE_UNAVAILABLE");
+	assert_null(strstr(error.message, folder));
+	assert_non_null(strstr(error.detail, path));
+	assert_true(error.retry_after_ms > 0);
+	assert_int_equal(rename(away, path), 0);
+	store_suite_assert_ok(
+	    store_user_write(conn, store_suite_soon(), &write, 1, &error), &error);
+	assert_int_equal(write.outcome, STORE_DONE);
+	store_conn_close(&conn);
+	store_close(&store);
+}
+
+int
+main(void)
+{
+	const struct store_suite suite = {.options = {.url = url}, .sql = test_sql};
+	const struct CMUnitTest cases[] = {
+	    cmocka_unit_test(it_is_embedded),
+	    cmocka_unit_test(a_path_that_can_not_be_is_told_at_once),
+	    cmocka_unit_test(an_unknown_kind_of_store_is_told_with_the_known_ones),
+	    cmocka_unit_test(a_file_that_is_no_database_is_left_as_it_is),
+	    cmocka_unit_test(replacing_without_a_password_keeps_it),
+	    cmocka_unit_test(a_write_waits_for_another_one_until_its_deadline),
+	    cmocka_unit_test(a_long_read_ends_at_its_deadline),
+	    cmocka_unit_test(a_file_that_was_taken_away_is_missed_and_found_again),
+	};
+	char command[64];
+	int failed;
+
+	if (mkdtemp(folder) == NULL) {
+		perror(folder);
+		return 1;
+	}
+	snprintf(path, sizeof(path), "%s/db", folder);
+	snprintf(url, sizeof(url), "sqlite:%s", path);
+	failed = store_suite_run(&suite);
+	failed += cmocka_run_group_tests_name("sqlite", cases, NULL, NULL);
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return system(command) != 0 || failed != 0;
+}

@@ -1,0 +1,63 @@
+/*
+ * What every store must do, whichever it is: run by store_sqlite_test.c and
+ * store_mysql_test.c.
+ */
+#ifndef TESTS_STORE_SUITE_H
+#define TESTS_STORE_SUITE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+#include "common/status.h"
+#include "services/accountd/store.h"
+
+struct store_suite {
+	struct store_options options; /* of a store that may be emptied and is nobody else's */
+	void (*sql)(const char *sql); /* runs SQL behind the store's back */
+};
+
+/* Runs all cases; the number of those that failed. */
+int store_suite_run(const struct store_suite *suite);
+
+/* The parts of it. */
+int store_suite_run_reads(const struct store_suite *suite);
+int store_suite_run_writes(const struct store_suite *suite);
+int store_suite_run_shared(const struct store_suite *suite);
+
+/* What a case works with: an empty store and a connection to it. */
+struct store_fixture {
+	const struct store_suite *suite; /* set before the rest is opened */
+	struct store *store;
+	struct store_conn *conn;
+	struct arena *arena;
+	struct error error;
+};
+
+/* Opens, migrates and empties the store; each fails the test when it can't. */
+void store_fixture_open(struct store_fixture *at);
+void store_fixture_close(struct store_fixture *at);
+
+/* A deadline far enough for anything. */
+int64_t store_suite_soon(void);
+
+/* A stand-in for password hashing: "$argon2id$" and the password. Closure: NULL. */
+bool store_suite_hash(const char *password, char *out, void *closure);
+
+/* Opens and migrates; fails the test when that fails. */
+struct store *store_suite_open(const struct store_options *options);
+
+/* Fails the test, with what error says, unless code is STATUS_OK. */
+void store_suite_assert_ok(enum status_code code, const struct error *error);
+
+/* A write that creates or replaces a user of account 1. Strings are borrowed. */
+struct store_write store_suite_create(const char *name, const char *email);
+struct store_write store_suite_replace(int64_t id, const char *name, const char *email);
+
+/* Creates one user, which must succeed, and gives its id. */
+int64_t store_suite_created(struct store_conn *conn, const char *name, const char *email);
+
+/* Number of users with an id over 0. */
+size_t store_suite_count(struct store_conn *conn);
+
+#endif
