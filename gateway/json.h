@@ -24,8 +24,9 @@ struct buf;
  * otherwise: with reason MALFORMED_JSON and line and column in the message
  * for what is no JSON (RFC 8259), not UTF-8, deeper than JSON_DEPTH_MAX,
  * followed by more, or has U+0000; else with a violation for every member that
- * is unknown, double, of a wrong type or out of its type's range, named by
- * its path: "Users[3].name".
+ * is unknown, double, null, of a wrong type or out of its type's range, named
+ * by its path: "Users[3].name". RESOURCE_EXHAUSTED when arena is used up.
+ * error is overwritten; its violations are in arena.
  */
 enum status_code json_read(const struct schema_message *type, const char *text, size_t len,
     struct arena *arena, ProtobufCMessage **message, struct error *error);

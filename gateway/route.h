@@ -20,14 +20,17 @@ struct route_table;
 struct route {
 	const struct schema_method *method;
 	const Mockvideo__Rest__V1__HttpBinding *binding;
-	const struct schema_field *params[ROUTE_PARAMS_MAX]; /* by segment; see route_match */
+	const struct schema_field *params[ROUTE_PARAMS_MAX]; /* of {name} and *, which has NULL */
 	size_t param_count;
 	const struct schema_field *body; /* NULL: none, or whole request when body_is_all */
 	bool body_is_all;
-	const struct schema_field *text;    /* of the output, or NULL */
-	const struct schema_field *pages;   /* the list of the output, when all_pages */
-	const struct schema_field *items;   /* of the input, when bulk */
-	const struct schema_field *results; /* of the output, when bulk */
+	const struct schema_field *text;            /* of the output, or NULL */
+	const struct schema_field *pages;           /* the list of the output, when all_pages */
+	const struct schema_field *page_size;       /* of the input, when all_pages */
+	const struct schema_field *page_token;      /* likewise */
+	const struct schema_field *next_page_token; /* of the output, when all_pages */
+	const struct schema_field *items;           /* of the input, when bulk */
+	const struct schema_field *results;         /* of the output, when bulk */
 };
 
 struct route_text {
@@ -43,6 +46,7 @@ struct route_match {
 enum route_result {
 	ROUTE_FOUND,
 	ROUTE_NOT_FOUND,      /* 404 */
+	ROUTE_MALFORMED,      /* 400: error says what is wrong with the path */
 	ROUTE_WRONG_VERB,     /* 405; *allow is the value of the Allow header */
 	ROUTE_WRONG_CONDITION /* 400: error names the header */
 };
@@ -60,11 +64,23 @@ void route_table_free(struct route_table **table);
  * Finds the binding for a verb and a path (without its query). header gives
  * the value of a request header, or data NULL. Decoded text is in arena.
  * HEAD finds what GET does. match, allow and error are filled as the result
- * says; *allow is borrowed from the table.
+ * says; *allow is borrowed from the table, and filled whenever the path is
+ * that of a resource.
+ *
+ * A slash at the end is ignored; other empty segments and those that are . or
+ * .. are in no path. Escapes are decoded after the path was split.
  */
 enum route_result route_find(const struct route_table *table, struct route_text verb,
     struct route_text path, struct route_text (*header)(void *closure, const char *name),
     void *closure, struct arena *arena, struct route_match *match, const char **allow,
     struct error *error);
+
+/*
+ * The field of the input that a query parameter is for, by its JSON name or
+ * its name in the .proto: one that is no list and no message, and is bound
+ * neither by the path nor by the body. NULL when there is none.
+ */
+const struct schema_field *route_query_field(
+    const struct route *route, const char *name, size_t len);
 
 #endif

@@ -16,6 +16,7 @@
 #include "common/status.h"
 #include "mockvideo/rest.pb-c.h"
 
+struct arena;
 struct schema;
 
 /* A field, in the order in which the .proto declares it. */
@@ -23,15 +24,23 @@ struct schema_field {
 	const ProtobufCFieldDescriptor *wire; /* name, number, type, offsets */
 	const char *json_name;
 	size_t json_name_len;
+	const char *key; /* as in JSON after another member: ,"name": */
+	size_t key_len;
 	bool input_only;
 	const char *template; /* FieldRule.template, or NULL */
 };
 
-/* The first member makes a ProtobufCMessageDescriptor * of ours one of these. */
+/*
+ * The first member makes a ProtobufCMessageDescriptor * of ours one of these.
+ * It has no message_init, so messages are made by schema_message_new and not
+ * by protobuf_c_message_init.
+ */
 struct schema_message {
 	ProtobufCMessageDescriptor wire; /* wire.name is the full name */
 	const struct schema_field *fields;
 	size_t field_count;
+	bool map_entry; /* the entries of a map: fields[0] is the key, fields[1] the value */
+	const ProtobufCMessage *initial; /* a message with every field unset */
 };
 
 struct schema_method {
@@ -61,12 +70,25 @@ size_t schema_method_count(const struct schema *schema);
 const struct schema_method *schema_method(const struct schema *schema, size_t index);
 const struct schema_method *schema_find_method(const struct schema *schema, const char *name);
 
-/* By full name, "account.v1.User"; NULL when there is none. */
+/* By full name, "account.v1.User"; NULL when no method takes or gives it. */
 const struct schema_message *schema_find_message(const struct schema *schema, const char *name);
+
+/* A new message in arena with every field unset, or NULL when there is no room. */
+ProtobufCMessage *schema_message_new(const struct schema_message *type, struct arena *arena);
 
 /* By JSON name or by the name in the .proto; NULL when there is none. */
 const struct schema_field *schema_find_field(
     const struct schema_message *message, const char *name, size_t len);
+
+/*
+ * What is wrong with a template such as "/users/{id}" for messages of a type,
+ * or NULL: text that has no place in a URL, a brace left open, a name that is
+ * no field, or a field that is no integer or string, or is not for answers.
+ */
+const char *schema_template_problem(const struct schema_message *message, const char *template);
+
+/* Whether a field is a map, of whose entries schema_field_message tells. */
+bool schema_field_is_map(const struct schema_field *field);
 
 /* The message type of a field of type message. */
 static inline const struct schema_message *

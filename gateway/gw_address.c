@@ -1,0 +1,91 @@
+#include "gateway/gw_address.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GW_HOST_MAX 256
+
+/* Splits at the last colon, and takes the brackets off. */
+static bool
+gw_address_split(const char *text, char host[GW_HOST_MAX], const char **port)
+{
+	const char *colon = strrchr(text, ':');
+	size_t len = colon == NULL ? 0 : (size_t)(colon - text);
+
+	if (colon == NULL || len >= GW_HOST_MAX) {
+		return false;
+	}
+	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+		text++;
+		len -= 2;
+	} else if (memchr(text, ':', len) != NULL) {
+		return false;
+	}
+	memcpy(host, text, len);
+	host[len] = '\0';
+	*port = colon + 1;
+	return true;
+}
+
+enum status_code
+gw_address_read(struct gw_address *address, const char *text, unsigned port, struct error *error)
+{
+	const struct addrinfo hints = {
+	    .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *found;
+	char host[GW_HOST_MAX];
+	char number[16];
+	const char *service;
+	int result;
+
+	if (!gw_address_split(text, host, &service)) {
+		return error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_ADDRESS",
+		    "listen \"%s\" is no address: write HOST:PORT, as 127.0.0.1:5000 or "
+		    "[::1]:5000",
+		    text);
+	}
+	if (port != 0) {
+		snprintf(number, sizeof(number), "%u", port);
+		service = number;
+	}
+	result = getaddrinfo(*host == '\0' ? NULL : host, service, &hints, &found);
+	if (result != 0) {
+		return error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_ADDRESS",
+		    "listen \"%s\" is no address of this machine: %s", text, gai_strerror(result));
+	}
+	memset(address, 0, sizeof(*address));
+	memcpy(&address->storage, found->ai_addr, found->ai_addrlen);
+	address->len = found->ai_addrlen;
+	freeaddrinfo(found);
+	return STATUS_OK;
+}
+
+bool
+gw_address_is_loopback(const struct gw_address *address)
+{
+	const struct sockaddr_in *four = (const struct sockaddr_in *)&address->storage;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address->storage;
+
+	if (address->storage.ss_family == AF_INET) {
+		return ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	}
+	return IN6_IS_ADDR_LOOPBACK(&six->sin6_addr) ||
+	       (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) &&
+		   six->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+}
+
+const char *
+gw_address_print(const struct gw_address *address, char text[GW_ADDRESS_TEXT_MAX])
+{
+	bool six = address->storage.ss_family == AF_INET6;
+	char host[INET6_ADDRSTRLEN + 16] = "";
+	char port[8] = "";
+
+	getnameinfo((const struct sockaddr *)&address->storage, address->len, host, sizeof(host),
+	    port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(text, GW_ADDRESS_TEXT_MAX, six ? "[%.50s]:%s" : "%.50s:%s", host, port);
+	return text;
+}

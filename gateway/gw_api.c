@@ -1,0 +1,122 @@
+#include "gateway/gw_api.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/conf.h"
+#include "common/rpc/rpc_channel.h"
+#include "gateway/gw_conf.h"
+
+/* Holds a batch of full pages, whatever bulk requests are limited to. */
+#define GW_REPLY_MAX_BYTES ((size_t)32 << 20)
+
+/* Of build/gen/descriptors.c. */
+extern const unsigned char descriptors[];
+extern const size_t descriptors_len;
+
+static enum status_code
+gw_api_read_file(struct buf *bytes, const char *path, struct error *error)
+{
+	FILE *file = fopen(path, "rbe");
+	size_t got = 1;
+	bool failed;
+
+	if (file == NULL) {
+		return error_set(error, STATUS_INVALID_ARGUMENT, "NO_DESCRIPTORS",
+		    "descriptors %s: %s", path, strerror(errno));
+	}
+	while (got > 0 && buf_reserve(bytes, 65536)) {
+		got = fread(bytes->data + bytes->len, 1, 65536, file);
+		bytes->len += got;
+	}
+	failed = ferror(file) != 0 || bytes->failed;
+	fclose(file);
+	return !failed ? STATUS_OK
+		       : error_set(error, STATUS_INVALID_ARGUMENT, "NO_DESCRIPTORS",
+			     "descriptors %s: cannot be read; is it a file?", path);
+}
+
+static enum status_code
+gw_api_load_schema(struct gw_api *api, const char *path, struct error *error)
+{
+	enum status_code status;
+	struct buf bytes = {0};
+
+	if (*path == '\0') {
+		return schema_new(&api->schema, descriptors, descriptors_len, error);
+	}
+	status = gw_api_read_file(&bytes, path, error);
+	if (status == STATUS_OK) {
+		status = schema_new(&api->schema, (const uint8_t *)bytes.data, bytes.len, error);
+	}
+	buf_fini(&bytes);
+	return status;
+}
+
+static void
+gw_api_find_status(struct gw_api *api)
+{
+	struct gw_status_layout *layout = &api->status;
+
+	layout->type = schema_find_message(api->schema, "mockvideo.rpc.v1.Status");
+	if (layout->type != NULL) {
+		layout->code = schema_find_field(layout->type, "code", 4);
+		layout->reason = schema_find_field(layout->type, "reason", 6);
+	}
+}
+
+static enum status_code
+gw_api_open_channel(struct gw_api *api, const struct conf *conf, struct error *error)
+{
+	size_t bulk_max_bytes = (size_t)conf_int(conf, GW_BULK_BODY_MAX_BYTES);
+	const struct rpc_channel_options options = {.endpoints = conf_text(conf, GW_BACKENDS),
+	    .default_timeout_ms = (uint32_t)conf_int(conf, GW_REQUEST_TIMEOUT_MS),
+	    .reply_max_bytes = GW_REPLY_MAX_BYTES + 2 * bulk_max_bytes,
+	    .batch_max_calls = (unsigned)conf_int(conf, GW_BATCH_MAX_CALLS),
+	    .batch_in_flight = (unsigned)conf_int(conf, GW_BATCH_IN_FLIGHT),
+	    .in_flight_max = (unsigned)conf_int(conf, GW_IN_FLIGHT_MAX)};
+
+	return rpc_channel_open(&api->channel, &options, error);
+}
+
+static void
+gw_api_read_limits(struct gw_api *api, const struct conf *conf)
+{
+	api->request_timeout_ms = (uint32_t)conf_int(conf, GW_REQUEST_TIMEOUT_MS);
+	api->body_max_bytes = (size_t)conf_int(conf, GW_BODY_MAX_BYTES);
+	api->bulk_body_max_bytes = (size_t)conf_int(conf, GW_BULK_BODY_MAX_BYTES);
+	api->bulk_max_items = (size_t)conf_int(conf, GW_BULK_MAX_ITEMS);
+	api->head_max_bytes = (size_t)conf_int(conf, GW_HEAD_MAX_BYTES);
+	api->access_log = conf_bool(conf, GW_ACCESS_LOG);
+}
+
+enum status_code
+gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
+{
+	enum status_code status;
+
+	memset(api, 0, sizeof(*api));
+	gw_api_read_limits(api, conf);
+	status = gw_api_load_schema(api, conf_text(conf, GW_DESCRIPTORS), error);
+	if (status == STATUS_OK) {
+		gw_api_find_status(api);
+		status = route_table_new(&api->routes, api->schema, error);
+	}
+	if (status == STATUS_OK) {
+		status = gw_api_open_channel(api, conf, error);
+	}
+	if (status != STATUS_OK) {
+		gw_api_close(api);
+	}
+	return status;
+}
+
+void
+gw_api_close(struct gw_api *api)
+{
+	rpc_channel_close(&api->channel);
+	route_table_free(&api->routes);
+	schema_free(&api->schema);
+}

@@ -1,0 +1,15 @@
+/* Answers to bulk requests: a row for each sub-request. Any thread. */
+#ifndef GATEWAY_GW_BULK_H
+#define GATEWAY_GW_BULK_H
+
+#include <protobuf-c/protobuf-c.h>
+
+struct buf;
+struct gw_api;
+struct route;
+
+/* Writes the answer of a bulk binding and gives its HTTP status, the overall one. */
+int gw_bulk_write(struct buf *out, const struct gw_api *api, const struct route *route,
+    const ProtobufCMessage *response);
+
+#endif

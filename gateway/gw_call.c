@@ -1,0 +1,132 @@
+#include "gateway/gw_call.h"
+
+#include <stdlib.h>
+
+#include "common/rpc/rpc_channel.h"
+#include "gateway/gw_api.h"
+#include "gateway/gw_request.h"
+
+struct gw_call {
+	h2o_multithread_message_t message; /* the first member: the post to the loop */
+	LIST_ENTRY(gw_call) link;          /* of loop->calls */
+	struct gw_loop *loop;
+	struct gw_request *request;  /* NULL: abandoned. Thread of the loop. */
+	struct rpc_pending *pending; /* likewise */
+	struct rpc_reply *reply;     /* set before the call is posted */
+
+	pthread_mutex_t lock; /* guards ended, and keeps pending valid while it is false */
+	bool ended;
+};
+
+/* A thread of the channel. */
+static void
+gw_call_done(struct rpc_reply *reply, void *closure)
+{
+	struct gw_call *call = closure;
+	struct gw_loop *loop = call->loop;
+
+	call->reply = reply;
+	pthread_mutex_lock(&call->lock);
+	call->ended = true;
+	pthread_mutex_unlock(&call->lock);
+	atomic_fetch_add(&loop->posting, 1);
+	h2o_multithread_send_message(&loop->replies, &call->message);
+	atomic_fetch_sub(&loop->posting, 1);
+}
+
+static void
+gw_call_free(struct gw_call *call)
+{
+	rpc_reply_free(&call->reply);
+	pthread_mutex_destroy(&call->lock);
+	free(call);
+}
+
+static struct rpc_request
+gw_call_request(const struct gw_request *request, const struct rpc_metadata *metadata, size_t count)
+{
+	const struct route *route = request->match.route;
+	uint32_t timeout_ms = route->binding->timeout_ms;
+
+	return (struct rpc_request){.method = route->method->name,
+	    .timeout_ms =
+		timeout_ms == 0 ? request->loop->options.api->request_timeout_ms : timeout_ms,
+	    .flags = (route->method->no_side_effects ? RPC_NO_SIDE_EFFECTS : 0) |
+		     (route->method->idempotent ? RPC_IDEMPOTENT : 0),
+	    .metadata = metadata,
+	    .metadata_count = count};
+}
+
+struct gw_call *
+gw_call_start(struct gw_request *request, const uint8_t *data, size_t len)
+{
+	const struct rpc_metadata metadata[] = {{"request-id", request->id}};
+	struct rpc_request wanted = gw_call_request(request, metadata, 1);
+	struct gw_loop *loop = request->loop;
+	struct gw_call *call = loop->state == GW_LOOP_CUT ? NULL : calloc(1, sizeof(*call));
+
+	if (call == NULL) {
+		return NULL;
+	}
+	wanted.data = data;
+	wanted.len = len;
+	pthread_mutex_init(&call->lock, NULL);
+	call->loop = loop;
+	call->request = request;
+	call->pending = rpc_channel_call(loop->options.api->channel, &wanted, gw_call_done, call);
+	if (call->pending == NULL) {
+		gw_call_free(call);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&loop->calls, call, link);
+	return call;
+}
+
+/* The reply comes all the same, if only to say that the call was cancelled. */
+static void
+gw_call_cancel(struct gw_call *call)
+{
+	pthread_mutex_lock(&call->lock);
+	if (!call->ended) {
+		rpc_channel_cancel(call->loop->options.api->channel, call->pending);
+	}
+	pthread_mutex_unlock(&call->lock);
+}
+
+void
+gw_call_abandon(struct gw_call **call)
+{
+	if (*call == NULL) {
+		return;
+	}
+	(*call)->request = NULL;
+	gw_call_cancel(*call);
+	*call = NULL;
+}
+
+void
+gw_call_cancel_all(struct gw_loop *loop)
+{
+	struct gw_call *call;
+
+	LIST_FOREACH(call, &loop->calls, link)
+	{
+		gw_call_cancel(call);
+	}
+}
+
+void
+gw_call_receive(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+	(void)receiver;
+	while (!h2o_linklist_is_empty(messages)) {
+		struct gw_call *call = (struct gw_call *)messages->next;
+
+		h2o_linklist_unlink(&call->message.link);
+		LIST_REMOVE(call, link);
+		if (call->request != NULL) {
+			gw_request_replied(call->request, call->reply);
+		}
+		gw_call_free(call);
+	}
+}

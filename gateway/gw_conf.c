@@ -1,0 +1,87 @@
+#include "gateway/gw_conf.h"
+
+#include <stddef.h>
+
+#include "common/log.h"
+#include "common/version.h"
+#include "gateway/gw_address.h"
+
+static const struct conf_row gw_rows[GW_CONF_COUNT] = {
+    [GW_LISTEN] = {"listen", CONF_TEXT, CONF_REQUIRED, 1, 256, "127.0.0.1:5000", NULL,
+	"Where to answer HTTP: HOST:PORT, [IPV6]:PORT, or :PORT for every address.", NULL},
+    [GW_PORT] = {"port", CONF_INT, 0, 0, 65535, "0", NULL,
+	"Port instead of the one in listen, as the original named it; 0: that one counts.", NULL},
+    [GW_INSECURE_NO_AUTH] = {"insecureNoAuth", CONF_BOOL, 0, 0, 0, "false", NULL,
+	"Listen where other machines can reach the gateway, which asks nobody who they are.", NULL},
+    [GW_BACKENDS] = {"backends", CONF_TEXT, CONF_REQUIRED, 1, 4096, "tcp://127.0.0.1:7001", NULL,
+	"URLs of the services, with commas: tcp://HOST:PORT, ipc://PATH, dns:///HOST:PORT.", NULL},
+    [GW_DESCRIPTORS] = {"descriptors", CONF_TEXT, 0, 0, 4096, NULL, NULL,
+	"File with the FileDescriptorSet to offer instead of the built-in one.", NULL},
+    [GW_THREADS] = {"threads", CONF_INT, 0, 0, 64, "0", NULL,
+	"Threads that answer HTTP; 0: as many as there are cores, but 2 to 4.", NULL},
+    [GW_LOG_LEVEL] = {"logLevel", CONF_CHOICE, CONF_RELOADABLE, 0, 0, "info", NULL,
+	"What is logged: this level and those before it.", log_level_names},
+    [GW_ACCESS_LOG] = {"accessLog", CONF_BOOL, 0, 0, 0, "false", NULL,
+	"Log each request at info rather than at debug.", NULL},
+    [GW_REQUEST_TIMEOUT_MS] = {"requestTimeoutMs", CONF_INT, 0, 1, 3600000, "10000", "ms",
+	"Longest time for a call to a service, where its binding names no other.", NULL},
+    [GW_BODY_MAX_BYTES] = {"bodyMaxBytes", CONF_INT, 0, 1, 1073741824, "1048576", "bytes",
+	"Largest body of a request.", NULL},
+    [GW_BULK_BODY_MAX_BYTES] = {"bulkBodyMaxBytes", CONF_INT, 0, 1, 1073741824, "33554432", "bytes",
+	"Largest body of a bulk request.", NULL},
+    [GW_BULK_MAX_ITEMS] = {"bulkMaxItems", CONF_INT, 0, 1, 1000000, "10000", NULL,
+	"Most sub-requests of a bulk request.", NULL},
+    [GW_HEAD_MAX_BYTES] = {"headMaxBytes", CONF_INT, 0, 1024, 409600, "65536", "bytes",
+	"Largest request line and headers of an HTTP/1 request.", NULL},
+    [GW_HEADER_TIMEOUT_MS] = {"headerTimeoutMs", CONF_INT, 0, 1000, 3600000, "10000", "ms",
+	"Longest time for the head of a request to arrive.", NULL},
+    [GW_BODY_TIMEOUT_MS] = {"bodyTimeoutMs", CONF_INT, 0, 1000, 3600000, "60000", "ms",
+	"Longest time for the body of a request to arrive.", NULL},
+    [GW_SEND_TIMEOUT_MS] = {"sendTimeoutMs", CONF_INT, 0, 1000, 3600000, "30000", "ms",
+	"Longest time for a client to take nothing of its answer.", NULL},
+    [GW_IDLE_TIMEOUT_MS] = {"idleTimeoutMs", CONF_INT, 0, 1000, 3600000, "60000", "ms",
+	"How long a connection without a request is kept.", NULL},
+    [GW_CONNECTIONS_MAX] = {"connectionsMax", CONF_INT, 0, 1, 1000000, "10000", NULL,
+	"Most connections at a time; further ones are closed at once.", NULL},
+    [GW_CONNECTIONS_PER_ADDRESS_MAX] = {"connectionsPerAddressMax", CONF_INT, 0, 0, 1000000, "0",
+	NULL, "Most connections of one address at a time; 0: as connectionsMax.", NULL},
+    [GW_IN_FLIGHT_MAX] = {"inFlightMax", CONF_INT, 0, 1, 1000000, "4096", "calls",
+	"Most calls to services at a time; further requests are answered 429.", NULL},
+    [GW_HTTP2] = {"http2", CONF_BOOL, 0, 0, 0, "off", NULL,
+	"Take HTTP/2 without TLS from clients that begin with it (prior knowledge).", NULL},
+    [GW_DRAIN_MS] = {"drainMs", CONF_INT, 0, 0, 3600000, "10000", "ms",
+	"Longest time for requests to finish when the gateway is told to stop.", NULL},
+    [GW_BATCH_MAX_CALLS] = {"batchMaxCalls", CONF_INT, 0, 1, 1024, "64", "calls",
+	"Most calls that share a message to a service; 1: each travels alone.", NULL},
+    [GW_BATCH_IN_FLIGHT] = {"batchInFlight", CONF_INT, 0, 1, 1024, "2", "messages",
+	"Messages on the way to a backend above which calls gather.", NULL},
+};
+
+static bool
+gw_conf_check(const struct conf *conf, struct error *error)
+{
+	const char *listen = conf_text(conf, GW_LISTEN);
+	struct gw_address address;
+
+	if (gw_address_read(&address, listen, (unsigned)conf_int(conf, GW_PORT), error) !=
+	    STATUS_OK) {
+		return false;
+	}
+	if (!gw_address_is_loopback(&address) && !conf_bool(conf, GW_INSECURE_NO_AUTH)) {
+		error_set(error, STATUS_INVALID_ARGUMENT, "INSECURE_ADDRESS",
+		    "listen \"%s\" lets other machines in, and nobody is asked who they are: "
+		    "listen on 127.0.0.1, or give --insecure-no-auth if that is wanted",
+		    listen);
+		return false;
+	}
+	return true;
+}
+
+const struct conf_program gw_program = {
+    .name = "gatewayd",
+    .version = MOCKVIDEO_VERSION,
+    .summary = "The REST gateway: turns HTTP and JSON into protobuf calls over NNG.",
+    .rows = gw_rows,
+    .row_count = GW_CONF_COUNT,
+    .check = gw_conf_check,
+};

@@ -1,0 +1,271 @@
+#include "gateway/gw_conn.h"
+
+#include <errno.h>
+#include <h2o/http1.h>
+#include <h2o/http2.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "gateway/gw_peers.h"
+
+/*
+ * Streams of a connection that may end before their answer, beyond those that
+ * were answered: a client that resets streams to make work (CVE-2023-44487), or
+ * makes the server reset them (CVE-2025-8671), passes it at once.
+ */
+#define GW_CONN_RESETS_MAX 100
+
+/* While draining, how long a connection that has brought no request yet may wait with it. */
+#define GW_CONN_FIRST_REQUEST_NS (500 * CLOCK_NS_PER_MS)
+
+#define GW_HTTP2_PREFACE         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+static void
+gw_conn_closed(void *data)
+{
+	struct gw_conn *conn = data;
+
+	LIST_REMOVE(conn, link);
+	gw_peers_release(conn->loop->options.peers, &conn->peer);
+	atomic_fetch_sub(conn->loop->options.connections, 1);
+	free(conn);
+}
+
+/* The socket tells the library, which then closes the connection its own way. */
+static void
+gw_conn_cut(struct gw_conn *conn)
+{
+	conn->cut = true;
+	shutdown(h2o_socket_get_fd(conn->sock), SHUT_RDWR);
+}
+
+static void
+gw_conn_begin(struct gw_conn *conn, bool http2)
+{
+	h2o_accept_ctx_t accept = {
+	    .ctx = &conn->loop->context, .hosts = conn->loop->options.globalconf->hosts};
+
+	conn->sniffed = false;
+	conn->http2 = http2;
+	if (http2) {
+		h2o_http2_accept(&accept, conn->sock, conn->connected_at);
+	} else {
+		h2o_http1_accept(&accept, conn->sock, conn->connected_at);
+	}
+}
+
+/*
+ * Decides by the first bytes. The library could do so too, but would then also
+ * take an Upgrade from HTTP/1.1, whose first request escapes the guard.
+ */
+static void
+gw_conn_sniff(h2o_socket_t *sock, const char *err)
+{
+	static const char preface[] = GW_HTTP2_PREFACE;
+	struct gw_conn *conn = sock->on_close.data;
+	size_t len = sock->input->size;
+	bool alike;
+
+	if (err != NULL) {
+		h2o_socket_close(sock);
+		return;
+	}
+	len = len < sizeof(preface) - 1 ? len : sizeof(preface) - 1;
+	alike = memcmp(sock->input->bytes, preface, len) == 0;
+	if (alike && len < sizeof(preface) - 1) {
+		return;
+	}
+	h2o_socket_read_stop(sock);
+	gw_conn_begin(conn, alike);
+}
+
+/* Counts the connection with those of its address. False when there are too many. */
+static bool
+gw_conn_count_peer(struct gw_conn *conn)
+{
+	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+
+	if (conn->loop->options.peers == NULL) {
+		return true;
+	}
+	h2o_socket_getpeername(conn->sock, (struct sockaddr *)&address);
+	conn->peer = gw_peers_acquire(conn->loop->options.peers, (const struct sockaddr *)&address);
+	return conn->peer != NULL;
+}
+
+static void
+gw_conn_open(struct gw_loop *loop, h2o_socket_t *sock)
+{
+	unsigned timeout_ms = loop->options.send_timeout_ms;
+	bool full = atomic_fetch_add(loop->options.connections, 1) >= loop->options.connections_max;
+	struct gw_conn *conn = full ? NULL : calloc(1, sizeof(*conn));
+
+	if (conn == NULL) {
+		atomic_fetch_sub(loop->options.connections, 1);
+		h2o_socket_close(sock);
+		return;
+	}
+	conn->loop = loop;
+	conn->sock = sock;
+	conn->connected_at = *h2o_get_timestamp(&loop->context, NULL, NULL);
+	conn->phase_since_ns = clock_now_ns();
+	LIST_INSERT_HEAD(&loop->conns, conn, link);
+	sock->on_close.cb = gw_conn_closed;
+	sock->on_close.data = conn;
+	if (!gw_conn_count_peer(conn)) {
+		h2o_socket_close(sock);
+		return;
+	}
+	setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
+	    sizeof(timeout_ms));
+	if (loop->options.http2) {
+		conn->sniffed = true;
+		h2o_socket_read_start(sock, gw_conn_sniff);
+	} else {
+		gw_conn_begin(conn, false);
+	}
+}
+
+void
+gw_conn_accept(h2o_socket_t *listener, const char *err)
+{
+	struct gw_loop *loop = listener->data;
+	h2o_socket_t *sock;
+
+	if (err != NULL) {
+		return;
+	}
+	while ((sock = h2o_evloop_socket_accept(listener)) != NULL) {
+		gw_conn_open(loop, sock);
+	}
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		log_warn("no descriptor is left for a connection; others wait for a second",
+		    LOG_STR("error", strerror(errno)));
+		h2o_socket_read_stop(listener);
+		loop->listener_paused = true;
+	}
+}
+
+struct gw_conn *
+gw_conn_of(const h2o_req_t *req)
+{
+	return req->conn->callbacks->get_socket(req->conn)->on_close.data;
+}
+
+void
+gw_conn_request_ended(struct gw_conn *conn, bool answered)
+{
+	conn->requests++;
+	if (answered) {
+		conn->resets -= conn->resets > 0;
+		return;
+	}
+	conn->resets++;
+	if (conn->http2 && conn->resets > GW_CONN_RESETS_MAX && !conn->cut) {
+		log_warn("connection cut: too many of its streams were reset");
+		gw_conn_cut(conn);
+	}
+}
+
+/* Sweeping */
+
+static enum gw_conn_phase
+gw_conn_http1_phase(const h2o_req_t *req)
+{
+	if (req->version == 0) {
+		return req->timestamps.request_begin_at.tv_sec == 0 ? GW_CONN_IDLE : GW_CONN_HEAD;
+	}
+	return req->processed_at.at.tv_sec == 0 ? GW_CONN_BODY : GW_CONN_BUSY;
+}
+
+static void
+gw_conn_note(struct gw_conn *conn, enum gw_conn_phase phase)
+{
+	if (conn->phase != phase || conn->phase_requests != conn->requests) {
+		conn->phase = phase;
+		conn->phase_requests = conn->requests;
+		conn->phase_since_ns = clock_now_ns();
+	}
+}
+
+static int
+gw_conn_note_http1(h2o_req_t *req, void *closure)
+{
+	const struct gw_loop *loop = closure;
+
+	gw_conn_note(gw_conn_of(req), gw_conn_http1_phase(req));
+	if (loop->state != GW_LOOP_RUNNING) {
+		req->http1_is_persistent = 0;
+	}
+	return 0;
+}
+
+static int64_t
+gw_conn_patience_ns(const struct gw_conn *conn)
+{
+	const struct gw_loop_options *options = &conn->loop->options;
+
+	switch (conn->phase) {
+	case GW_CONN_IDLE: return options->idle_timeout_ns;
+	case GW_CONN_HEAD: return options->header_timeout_ns;
+	case GW_CONN_BODY: return options->body_timeout_ns;
+	case GW_CONN_BUSY: break;
+	}
+	return CLOCK_NEVER_NS;
+}
+
+/* While draining: nothing is asked for, and nothing was that has not been read yet. */
+static bool
+gw_conn_is_needless(const struct gw_conn *conn, int64_t phase_ns)
+{
+	int unread = 0;
+
+	if (conn->loop->state == GW_LOOP_RUNNING || conn->phase != GW_CONN_IDLE ||
+	    (conn->requests == 0 && phase_ns < GW_CONN_FIRST_REQUEST_NS)) {
+		return false;
+	}
+	ioctl(h2o_socket_get_fd(conn->sock), FIONREAD, &unread);
+	return unread == 0;
+}
+
+void
+gw_conn_sweep(struct gw_loop *loop)
+{
+	int64_t now_ns = clock_now_ns();
+	struct gw_conn *conn;
+
+	loop->options.globalconf->http1.callbacks.foreach_request(
+	    &loop->context, gw_conn_note_http1, loop);
+	LIST_FOREACH(conn, &loop->conns, link)
+	{
+		int64_t phase_ns;
+
+		if (conn->http2) {
+			continue; /* the library's own idle timeout and GOAWAY see to it */
+		}
+		if (conn->sniffed) {
+			gw_conn_note(
+			    conn, conn->sock->input->size == 0 ? GW_CONN_IDLE : GW_CONN_HEAD);
+		}
+		phase_ns = now_ns - conn->phase_since_ns;
+		if (phase_ns > gw_conn_patience_ns(conn) || gw_conn_is_needless(conn, phase_ns)) {
+			gw_conn_cut(conn);
+		}
+	}
+}
+
+void
+gw_conn_cut_all(struct gw_loop *loop)
+{
+	struct gw_conn *conn;
+
+	LIST_FOREACH(conn, &loop->conns, link)
+	{
+		gw_conn_cut(conn);
+	}
+}

@@ -1,0 +1,58 @@
+/*
+ * A connection, beside what the HTTP library keeps of it: accepted here, cut
+ * when it is too slow or resets too many of its streams. Thread of its loop.
+ *
+ *	SNIFFED -> HTTP/1 or HTTP/2 -> freed when its socket is closed
+ *
+ * SNIFFED, while it is not known which of the two it is, only with http2 on.
+ */
+#ifndef GATEWAY_GW_CONN_H
+#define GATEWAY_GW_CONN_H
+
+#include "gateway/gw_loop.h"
+
+/* What a connection waits for from its client. */
+enum gw_conn_phase {
+	GW_CONN_IDLE, /* for a request */
+	GW_CONN_HEAD, /* for the rest of its head */
+	GW_CONN_BODY, /* for the rest of its body */
+	GW_CONN_BUSY  /* for nothing: a request is being answered */
+};
+
+struct gw_conn {
+	LIST_ENTRY(gw_conn) link; /* of loop->conns */
+	struct gw_loop *loop;
+	h2o_socket_t *sock;
+	struct gw_peer *peer; /* NULL: addresses are not counted */
+	struct timeval connected_at;
+	bool sniffed;
+	bool http2;
+	bool cut;          /* what it still brings is not worth an answer */
+	uint64_t requests; /* that have ended */
+	unsigned resets;   /* streams that ended before their answer, less those answered */
+
+	/* What the last sweep found, and when it found it first. */
+	enum gw_conn_phase phase;
+	uint64_t phase_requests;
+	int64_t phase_since_ns;
+};
+
+/* Accepts what waits at the loop's listener. The callback of its socket. */
+void gw_conn_accept(h2o_socket_t *listener, const char *err);
+
+/* The connection of a request. */
+struct gw_conn *gw_conn_of(const h2o_req_t *req);
+
+/* A request of the connection has ended, with its answer or before it. */
+void gw_conn_request_ended(struct gw_conn *conn, bool answered);
+
+/*
+ * Cuts connections of the loop that have been in their phase for too long;
+ * while draining also those that are idle.
+ */
+void gw_conn_sweep(struct gw_loop *loop);
+
+/* Cuts all connections of the loop. They are closed when their sockets tell so. */
+void gw_conn_cut_all(struct gw_loop *loop);
+
+#endif

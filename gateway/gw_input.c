@@ -1,0 +1,263 @@
+#include "gateway/gw_input.h"
+
+#include <string.h>
+
+#include "common/arena.h"
+#include "gateway/gw_api.h"
+#include "gateway/gw_media.h"
+#include "gateway/json.h"
+#include "gateway/percent.h"
+
+/* Names of parameters are shown no longer than this. */
+#define GW_NAME_SHOWN 100
+
+static int
+gw_input_no_memory(struct error *error)
+{
+	error_set(error, STATUS_RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE",
+	    "the request takes more memory than one may; send it in parts");
+	return 413;
+}
+
+/* The HTTP status of what reading JSON or text gave. */
+static int
+gw_input_status(struct error *error)
+{
+	switch (error->code) {
+	case STATUS_OK: return 0;
+	case STATUS_RESOURCE_EXHAUSTED: return gw_input_no_memory(error);
+	default: return 400;
+	}
+}
+
+/* Path and query */
+
+static void
+gw_input_read_path(const struct route_match *match, struct arena *arena, ProtobufCMessage *message,
+    struct error *error)
+{
+	for (size_t i = 0; i < match->route->param_count; i++) {
+		const struct schema_field *field = match->route->params[i];
+
+		if (field != NULL) {
+			json_read_text(field, match->params[i].data, match->params[i].len, arena,
+			    message, error);
+		}
+	}
+}
+
+struct gw_query {
+	const struct route *route;
+	struct arena *arena;
+	ProtobufCMessage *message;
+	struct error *error;
+	bool *seen; /* by field of the input */
+};
+
+static void
+gw_query_read_value(struct gw_query *query, const struct route_text *name, struct route_text value)
+{
+	const struct schema_field *field = route_query_field(query->route, name->data, name->len);
+	bool *seen;
+
+	if (field == NULL) {
+		char *shown = arena_strndup(query->arena, name->data,
+		    name->len < GW_NAME_SHOWN ? name->len : GW_NAME_SHOWN);
+
+		error_violation(query->error, query->arena, shown == NULL ? "" : shown,
+		    "is no query parameter of this resource");
+		return;
+	}
+	seen = &query->seen[field - query->route->method->input->fields];
+	if (*seen) {
+		error_violation(
+		    query->error, query->arena, field->json_name, "must be given only once");
+		return;
+	}
+	*seen = true;
+	json_read_text(field, value.data, value.len, query->arena, query->message, query->error);
+}
+
+/* Reads name=value. Gives 0 or the HTTP status. */
+static int
+gw_query_read_pair(struct gw_query *query, struct route_text pair)
+{
+	const char *equals = memchr(pair.data, '=', pair.len);
+	struct route_text name = pair;
+	struct route_text value = {pair.data + pair.len, 0};
+	enum percent_result result;
+
+	if (equals != NULL) {
+		name.len = (size_t)(equals - pair.data);
+		value = (struct route_text){equals + 1, pair.len - name.len - 1};
+	}
+	result = percent_decode(&name.data, &name.len, true, query->arena);
+	if (result == PERCENT_DECODED) {
+		result = percent_decode(&value.data, &value.len, true, query->arena);
+	}
+	switch (result) {
+	case PERCENT_DECODED: gw_query_read_value(query, &name, value); return 0;
+	case PERCENT_NO_MEMORY: return gw_input_no_memory(query->error);
+	case PERCENT_BROKEN: break;
+	}
+	error_set(query->error, STATUS_INVALID_ARGUMENT, "MALFORMED_QUERY",
+	    "the query has a %% that is not followed by two hexadecimal digits; write %%25 for "
+	    "the character itself");
+	return 400;
+}
+
+static int
+gw_input_read_query(struct gw_query *query, struct route_text text)
+{
+	const char *at = text.data;
+	const char *end = text.data + text.len;
+
+	query->seen = arena_calloc(query->arena, query->route->method->input->field_count + 1, 1);
+	if (query->seen == NULL) {
+		return gw_input_no_memory(query->error);
+	}
+	while (at < end) {
+		const char *next = memchr(at, '&', (size_t)(end - at));
+		size_t len = (size_t)((next == NULL ? end : next) - at);
+		int status = 0;
+
+		if (len > 0) {
+			status = gw_query_read_pair(query, (struct route_text){at, len});
+		}
+		if (status != 0) {
+			return status;
+		}
+		at += len + 1;
+	}
+	return 0;
+}
+
+static bool
+gw_query_asks_for_page(const struct gw_query *query)
+{
+	const struct route *route = query->route;
+	const struct schema_field *fields = route->method->input->fields;
+
+	return route->pages != NULL && query->seen != NULL &&
+	       (query->seen[route->page_size - fields] || query->seen[route->page_token - fields]);
+}
+
+/* Body */
+
+static int
+gw_input_check_body(const struct gw_input *input, const struct gw_api *api, struct error *error)
+{
+	size_t max_bytes = input->match->route->binding->bulk != NULL ? api->bulk_body_max_bytes
+								      : api->body_max_bytes;
+
+	if (input->body.len == 0) {
+		error_set(error, STATUS_INVALID_ARGUMENT, "MISSING_BODY",
+		    "the request needs a body: a JSON object");
+		return 400;
+	}
+	if (input->body.len > max_bytes) {
+		error_set(error, STATUS_INVALID_ARGUMENT, "BODY_TOO_LARGE",
+		    "the body may have at most %zu bytes", max_bytes);
+		return 413;
+	}
+	if (input->content_type.data == NULL ||
+	    !gw_media_is_json(input->content_type.data, input->content_type.len)) {
+		error_set(error, STATUS_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE",
+		    "the body must be JSON in UTF-8, and Content-Type say " GW_MEDIA_JSON);
+		return 415;
+	}
+	return 0;
+}
+
+static int
+gw_input_check_items(const struct schema_field *items, const ProtobufCMessage *message,
+    const struct gw_api *api, struct arena *arena, struct error *error)
+{
+	size_t count = *(const size_t *)((const char *)message + items->wire->quantifier_offset);
+
+	if (count == 0) {
+		error_violation(error, arena, items->json_name, "must have at least one element");
+		return 400;
+	}
+	if (count > api->bulk_max_items) {
+		error_set(error, STATUS_INVALID_ARGUMENT, "TOO_MANY_ITEMS",
+		    "%s has %zu elements; at most %zu may be sent at once", items->json_name, count,
+		    api->bulk_max_items);
+		return 413;
+	}
+	return 0;
+}
+
+/* The whole message out of the body. */
+static int
+gw_input_read_all(const struct gw_input *input, const struct gw_api *api, struct arena *arena,
+    ProtobufCMessage **message, struct error *error)
+{
+	const struct route *route = input->match->route;
+	int status = gw_input_check_body(input, api, error);
+
+	if (status != 0) {
+		return status;
+	}
+	json_read(route->method->input, input->body.data, input->body.len, arena, message, error);
+	status = gw_input_status(error);
+	if (status == 0 && route->items != NULL) {
+		status = gw_input_check_items(route->items, *message, api, arena, error);
+	}
+	return status;
+}
+
+static int
+gw_input_read_body_field(const struct gw_input *input, const struct gw_api *api,
+    struct arena *arena, ProtobufCMessage *message, struct error *error)
+{
+	const struct schema_field *field = input->match->route->body;
+	ProtobufCMessage *body = NULL;
+	int status = gw_input_check_body(input, api, error);
+
+	if (status != 0) {
+		return status;
+	}
+	json_read(
+	    schema_field_message(field), input->body.data, input->body.len, arena, &body, error);
+	status = gw_input_status(error);
+	if (status == 0) {
+		*(ProtobufCMessage **)((char *)message + field->wire->offset) = body;
+	}
+	return status;
+}
+
+int
+gw_input_read(const struct gw_input *input, const struct gw_api *api, struct arena *arena,
+    ProtobufCMessage **message, bool *page_given, struct error *error)
+{
+	const struct route *route = input->match->route;
+	struct gw_query query = {.route = route, .arena = arena, .error = error};
+	int status = 0;
+
+	error->code = STATUS_OK;
+	if (route->body_is_all) {
+		status = gw_input_read_all(input, api, arena, message, error);
+	} else {
+		*message = schema_message_new(route->method->input, arena);
+	}
+	if (status != 0) {
+		return status;
+	}
+	if (*message == NULL) {
+		return gw_input_no_memory(error);
+	}
+	gw_input_read_path(input->match, arena, *message, error);
+	query.message = *message;
+	if (input->query.len > 0) {
+		status = gw_input_read_query(&query, input->query);
+	}
+	*page_given = gw_query_asks_for_page(&query);
+	if (status == 0) {
+		status = gw_input_status(error);
+	}
+	if (status == 0 && route->body != NULL) {
+		status = gw_input_read_body_field(input, api, arena, *message, error);
+	}
+	return status;
+}

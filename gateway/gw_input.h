@@ -1,0 +1,33 @@
+/*
+ * From what an HTTP request says to the input message of a method. Any
+ * thread; knows nothing of connections.
+ */
+#ifndef GATEWAY_GW_INPUT_H
+#define GATEWAY_GW_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/status.h"
+#include "gateway/route.h"
+
+struct arena;
+struct gw_api;
+
+/* All of it is borrowed. */
+struct gw_input {
+	const struct route_match *match;
+	struct route_text query;        /* without its question mark */
+	struct route_text content_type; /* data NULL: not sent */
+	struct route_text body;
+};
+
+/*
+ * Makes the message, in arena. Gives 0, or the HTTP status to answer with, for
+ * which error says why: 400, 413, 415. *page_given tells whether the client asked
+ * for a page of a list.
+ */
+int gw_input_read(const struct gw_input *input, const struct gw_api *api, struct arena *arena,
+    ProtobufCMessage **message, bool *page_given, struct error *error);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * A loop thread: an event loop with its listener, connections and memory to
+ * work in. All of it belongs to that thread, but for what says otherwise.
+ *
+ *	RUNNING -> DRAINING -> CUT -> the thread ends
+ *
+ * DRAINING: nothing new is accepted, connections are closed as they become
+ * idle. CUT: calls are given up, and connections that are left cut off. The
+ * thread ends when no connection and no call is left.
+ */
+#ifndef GATEWAY_GW_LOOP_H
+#define GATEWAY_GW_LOOP_H
+
+#include <h2o.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/buf.h"
+#include "common/status.h"
+
+struct arena;
+struct gw_api;
+struct gw_call;
+struct gw_conn;
+struct gw_peers;
+
+enum gw_loop_state {
+	GW_LOOP_RUNNING,
+	GW_LOOP_DRAINING,
+	GW_LOOP_CUT
+};
+
+/* What the loops of a server share. */
+struct gw_loop_options {
+	const struct gw_api *api;
+	h2o_globalconf_t *globalconf;
+	atomic_size_t *connections; /* of all loops */
+	size_t connections_max;
+	struct gw_peers *peers; /* NULL: addresses are not counted */
+	bool http2;
+	int64_t header_timeout_ns;
+	int64_t body_timeout_ns;
+	int64_t idle_timeout_ns;
+	int64_t drain_ns;
+	unsigned send_timeout_ms;
+	size_t scratch_max_bytes;
+};
+
+struct gw_loop {
+	h2o_context_t context; /* the first member: a request's context is its loop */
+	struct gw_loop_options options;
+	enum gw_loop_state state;
+	int64_t drain_end_ns;
+	pthread_t thread;
+	sem_t ready; /* posted when the thread accepts */
+	int listen_fd;
+
+	h2o_socket_t *listener; /* NULL: nothing is accepted */
+	bool listener_paused;   /* for want of descriptors, until the next sweep */
+	LIST_HEAD(, gw_conn) conns;
+	h2o_timeout_entry_t sweep;
+
+	LIST_HEAD(, gw_call) calls;
+	h2o_multithread_receiver_t replies; /* any thread sends to these two */
+	h2o_multithread_receiver_t orders;
+	h2o_multithread_message_t drain_order;
+	atomic_uint posting; /* threads that are sending to replies */
+
+	struct arena *scratch; /* see gw_loop_scratch */
+	struct buf out;        /* where answers are written before they are sent */
+	uint8_t random[1024];
+	size_t random_left;
+};
+
+/*
+ * Makes a loop that accepts on fd, which it takes, and starts its thread. On
+ * failure *loop is NULL, fd is closed and error says why.
+ */
+enum status_code gw_loop_start(
+    struct gw_loop **loop, const struct gw_loop_options *options, int fd, struct error *error);
+
+/* Tells the loop to drain. Any thread, once. */
+void gw_loop_drain(struct gw_loop *loop);
+
+/* Waits for the thread to end, frees the loop and clears *loop. NULL is fine. */
+void gw_loop_join(struct gw_loop **loop);
+
+static inline struct gw_loop *
+gw_loop_of(const h2o_req_t *req)
+{
+	return (struct gw_loop *)req->conn->ctx;
+}
+
+/*
+ * An empty arena, for what is needed only until the thread goes back to its
+ * loop: each use takes away what the one before has put there.
+ */
+struct arena *gw_loop_scratch(struct gw_loop *loop);
+
+/* An empty buf, with the same rule. */
+struct buf *gw_loop_out(struct gw_loop *loop);
+
+/* Writes len random bytes. */
+void gw_loop_random(struct gw_loop *loop, uint8_t *bytes, size_t len);
+
+#endif

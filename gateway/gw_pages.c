@@ -1,0 +1,175 @@
+#include "gateway/gw_pages.h"
+
+#include <string.h>
+
+#include "common/log.h"
+#include "common/rpc/rpc_channel.h"
+#include "gateway/gw_api.h"
+#include "gateway/gw_media.h"
+#include "gateway/gw_problem.h"
+#include "gateway/gw_reply.h"
+#include "gateway/json.h"
+#include "gateway/schema.h"
+
+bool
+gw_pages_begin(struct gw_request *request, const uint8_t *data, size_t len)
+{
+	request->paged = true;
+	buf_put(&request->pages.request, data, len);
+	request->pages.base_len = len;
+	return !request->pages.request.failed && gw_request_call(request, data, len);
+}
+
+void
+gw_pages_fini(struct gw_pages *pages)
+{
+	buf_fini(&pages->request);
+	buf_fini(&pages->out);
+}
+
+/* The page is not to be had: what is sent already must not look complete. */
+static void
+gw_pages_fail(struct gw_request *request, const struct error *error)
+{
+	if (!request->pages.begun) {
+		gw_reply_error(request, error);
+		return;
+	}
+	log_error("list cut off", error,
+	    (const struct log_field[]){LOG_STR("method", request->match.route->method->name),
+		LOG_STR("requestId", request->id)},
+	    2);
+	gw_request_move(request, GW_REQUEST_ANSWERED);
+	h2o_send(request->req, NULL, 0, H2O_SEND_STATE_ERROR);
+}
+
+/* The client has taken the page before. */
+static void
+gw_pages_proceed(h2o_generator_t *generator, h2o_req_t *req)
+{
+	struct gw_request *request = (struct gw_request *)generator;
+	const struct buf *next = &request->pages.request;
+	struct error error;
+
+	(void)req;
+	if (!gw_request_call(request, (const uint8_t *)next->data, next->len)) {
+		error_set(&error, STATUS_UNAVAILABLE, "NO_CALL", "no further call can be made");
+		gw_pages_fail(request, &error);
+	}
+}
+
+/*
+ * Sets up the request for the next page: fields that are packed later win, so
+ * that the token can simply be appended. False without memory. The token is in
+ * the scratch arena, which is therefore used as it is.
+ */
+static bool
+gw_pages_set_token(struct gw_request *request, const char *token)
+{
+	const struct route *route = request->match.route;
+	const ProtobufCFieldDescriptor *wire = route->page_token->wire;
+	ProtobufCMessage *part = schema_message_new(route->method->input, request->loop->scratch);
+	struct buf *packed = &request->pages.request;
+	size_t size;
+
+	if (part == NULL) {
+		return false;
+	}
+	*(const char **)((char *)part + wire->offset) = token;
+	size = protobuf_c_message_get_packed_size(part);
+	packed->len = request->pages.base_len;
+	if (!buf_reserve(packed, size)) {
+		return false;
+	}
+	packed->len += protobuf_c_message_pack(part, (uint8_t *)packed->data + packed->len);
+	return true;
+}
+
+/* Appends a page to what was sent; never nothing, which would look like the end. */
+static void
+gw_pages_write(struct gw_request *request, const ProtobufCMessage *response, bool last)
+{
+	const struct schema_field *list = request->match.route->pages;
+	struct gw_pages *pages = &request->pages;
+	size_t count = *(const size_t *)((const char *)response + list->wire->quantifier_offset);
+
+	buf_reset(&pages->out);
+	if (!pages->begun) {
+		buf_putc(&pages->out, '{');
+		buf_put_json_string(&pages->out, list->json_name, list->json_name_len);
+		buf_puts(&pages->out, ":[");
+	} else {
+		buf_putc(&pages->out, pages->any && count > 0 ? ',' : ' ');
+	}
+	json_write_elements(&pages->out, list, response, NULL);
+	if (last) {
+		buf_puts(&pages->out, "]}");
+	}
+	pages->any |= count > 0;
+}
+
+static void
+gw_pages_start_answer(struct gw_request *request)
+{
+	h2o_req_t *req = request->req;
+
+	req->res.status = 200;
+	req->res.reason = gw_problem_title(200);
+	gw_reply_header(request, H2O_TOKEN_CONTENT_TYPE, H2O_STRLIT(GW_MEDIA_JSON));
+	if (req->version < 0x101) {
+		req->http1_is_persistent = 0; /* the end of the connection is that of the list */
+	}
+	request->generator.proceed = gw_pages_proceed;
+	h2o_start_response(req, &request->generator);
+}
+
+static void
+gw_pages_send(struct gw_request *request, bool last)
+{
+	struct gw_pages *pages = &request->pages;
+	h2o_iovec_t bytes = h2o_iovec_init(pages->out.data, pages->out.len);
+	bool first = !pages->begun;
+
+	if (first && last) {
+		gw_reply_send(request, 200, GW_MEDIA_JSON, &pages->out);
+		return;
+	}
+	pages->begun = true;
+	gw_request_move(
+	    request, last || request->head_only ? GW_REQUEST_ANSWERED : GW_REQUEST_STREAMING);
+	if (first) {
+		gw_pages_start_answer(request);
+	}
+	if (request->head_only) {
+		h2o_send(request->req, NULL, 0, H2O_SEND_STATE_FINAL);
+		return;
+	}
+	h2o_send(request->req, &bytes, 1, last ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+}
+
+void
+gw_pages_replied(struct gw_request *request, const struct rpc_reply *reply)
+{
+	const struct route *route = request->match.route;
+	ProtobufCMessage *response;
+	struct error error;
+	const char *token;
+	bool last;
+
+	response = gw_reply_unpack(request, reply, &error);
+	if (response == NULL) {
+		gw_pages_fail(request, &error);
+		return;
+	}
+	token =
+	    *(const char *const *)((const char *)response + route->next_page_token->wire->offset);
+	last = token == NULL || *token == '\0';
+	gw_pages_write(request, response, last);
+	if (request->pages.out.failed || (!last && !gw_pages_set_token(request, token))) {
+		error_set(&error, STATUS_UNAVAILABLE, "OUT_OF_MEMORY",
+		    "the gateway is short of memory; try again later");
+		gw_pages_fail(request, &error);
+		return;
+	}
+	gw_pages_send(request, last);
+}

@@ -1,0 +1,198 @@
+#include "gateway/gw_reply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/arena.h"
+#include "common/log.h"
+#include "common/rpc/rpc_channel.h"
+#include "gateway/gw_api.h"
+#include "gateway/gw_bulk.h"
+#include "gateway/gw_media.h"
+#include "gateway/gw_problem.h"
+#include "gateway/json.h"
+
+/* A larger body is handed to the library with its memory rather than copied. */
+#define GW_REPLY_COPY_MAX 65536
+
+void
+gw_reply_header(struct gw_request *request, const h2o_token_t *token, const char *value, size_t len)
+{
+	h2o_add_header(&request->req->pool, &request->req->res.headers, token, NULL, value, len);
+}
+
+static void
+gw_reply_dispose_body(void *body)
+{
+	buf_fini(body);
+}
+
+/* Gives the bytes of body a life as long as the request's. */
+static h2o_iovec_t
+gw_reply_keep(h2o_req_t *req, struct buf *body)
+{
+	struct buf *kept;
+
+	if (body->len <= GW_REPLY_COPY_MAX) {
+		return h2o_strdup(&req->pool, body->data == NULL ? "" : body->data, body->len);
+	}
+	kept = h2o_mem_alloc_shared(&req->pool, sizeof(*kept), gw_reply_dispose_body);
+	*kept = *body;
+	*body = (struct buf){0};
+	return h2o_iovec_init(kept->data, kept->len);
+}
+
+void
+gw_reply_send(struct gw_request *request, int status, const char *content_type, struct buf *body)
+{
+	static h2o_generator_t generator;
+	h2o_req_t *req = request->req;
+	h2o_iovec_t bytes = gw_reply_keep(req, body);
+
+	req->res.status = status;
+	req->res.reason = gw_problem_title(status);
+	if (status != 204) {
+		req->res.content_length = bytes.len;
+	}
+	if (content_type != NULL) {
+		gw_reply_header(
+		    request, H2O_TOKEN_CONTENT_TYPE, content_type, strlen(content_type));
+	}
+	gw_request_move(request, GW_REQUEST_ANSWERED);
+	h2o_start_response(req, &generator);
+	h2o_send(req, &bytes, request->head_only || bytes.len == 0 ? 0 : 1, H2O_SEND_STATE_FINAL);
+}
+
+static void
+gw_reply_retry_after(struct gw_request *request, int status, const struct error *error)
+{
+	uint32_t seconds = gw_problem_retry_after_s(status, error);
+	char *text;
+
+	if (seconds > 0) {
+		text = h2o_mem_alloc_pool(&request->req->pool, sizeof(H2O_UINT32_LONGEST_STR));
+		gw_reply_header(request, H2O_TOKEN_RETRY_AFTER, text,
+		    (size_t)snprintf(text, sizeof(H2O_UINT32_LONGEST_STR), "%u", seconds));
+	}
+}
+
+void
+gw_reply_problem(struct gw_request *request, int status, const struct error *error)
+{
+	const struct route *route = request->match.route;
+	struct buf *out = gw_loop_out(request->loop);
+	const struct gw_problem problem = {.status = status,
+	    .error = error,
+	    .body_field = route == NULL || route->body == NULL ? NULL : route->body->json_name,
+	    .path = request->path.data,
+	    .path_len = request->path.len,
+	    .request_id = request->id};
+
+	gw_problem_write(out, &problem);
+	gw_reply_retry_after(request, status, error);
+	gw_reply_send(request, status, GW_MEDIA_PROBLEM, out);
+}
+
+void
+gw_reply_error(struct gw_request *request, const struct error *error)
+{
+	const struct schema_method *method = request->match.route->method;
+	int status = gw_problem_status(method, error->code, error->reason);
+
+	if (status == 500) {
+		log_error("request failed", error,
+		    (const struct log_field[]){
+			LOG_STR("method", method->name), LOG_STR("requestId", request->id)},
+		    2);
+	}
+	gw_reply_problem(request, status, error);
+}
+
+ProtobufCMessage *
+gw_reply_unpack(struct gw_request *request, const struct rpc_reply *reply, struct error *error)
+{
+	const struct schema_message *output = request->match.route->method->output;
+	ProtobufCMessage *response;
+
+	if (reply->error.code == STATUS_CANCELLED && request->loop->state == GW_LOOP_CUT) {
+		error_set(error, STATUS_UNAVAILABLE, "OUTCOME_UNKNOWN",
+		    "the gateway stops: the request may have been carried out or not");
+		return NULL;
+	}
+	if (reply->error.code != STATUS_OK) {
+		*error = reply->error;
+		return NULL;
+	}
+	response = protobuf_c_message_unpack(&output->wire,
+	    arena_protobuf(gw_loop_scratch(request->loop)), reply->len, reply->response);
+	if (response == NULL) {
+		error_set(error, STATUS_INTERNAL, "MALFORMED_REPLY",
+		    "the service gave an answer that is no %s, or is too large", output->wire.name);
+	}
+	return response;
+}
+
+static void
+gw_reply_location(struct gw_request *request, const ProtobufCMessage *response)
+{
+	const struct route *route = request->match.route;
+	struct buf *out = gw_loop_out(request->loop);
+	h2o_iovec_t location;
+
+	if (*route->binding->location != '\0' &&
+	    json_write_template(out, route->binding->location, route->method->output, response) &&
+	    !out->failed) {
+		location = h2o_strdup(&request->req->pool, out->data, out->len);
+		gw_reply_header(request, H2O_TOKEN_LOCATION, location.base, location.len);
+	}
+}
+
+/* Writes the body of a success and gives its content type; *status is changed by bulks. */
+static const char *
+gw_reply_write(
+    struct gw_request *request, const ProtobufCMessage *response, struct buf *out, int *status)
+{
+	const struct route *route = request->match.route;
+	const struct schema_message *output = route->method->output;
+
+	if (route->text != NULL) {
+		buf_puts(out, *(char *const *)((const char *)response + route->text->wire->offset));
+		return GW_MEDIA_TEXT "; charset=utf-8";
+	}
+	if (output->field_count == 0) {
+		return NULL;
+	}
+	if (route->results != NULL) {
+		*status = gw_bulk_write(out, request->loop->options.api, route, response);
+	} else {
+		json_write(out, output, response, NULL);
+	}
+	return GW_MEDIA_JSON;
+}
+
+void
+gw_reply_rpc(struct gw_request *request, const struct rpc_reply *reply)
+{
+	int status = (int)request->match.route->binding->success_status;
+	ProtobufCMessage *response;
+	const char *content_type;
+	struct error error;
+	struct buf *out;
+
+	response = gw_reply_unpack(request, reply, &error);
+	if (response == NULL) {
+		gw_reply_error(request, &error);
+		return;
+	}
+	status = status == 0 ? 200 : status;
+	gw_reply_location(request, response);
+	out = gw_loop_out(request->loop);
+	content_type = gw_reply_write(request, response, out, &status);
+	if (out->failed) {
+		error_set(&error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
+		    "the gateway is short of memory; try again later");
+		gw_reply_problem(request, 503, &error);
+		return;
+	}
+	gw_reply_send(request, status, content_type, out);
+}

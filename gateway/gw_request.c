@@ -1,0 +1,366 @@
+#include "gateway/gw_request.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "common/arena.h"
+#include "common/rpc/rpc_channel.h"
+#include "gateway/gw_api.h"
+#include "gateway/gw_call.h"
+#include "gateway/gw_conn.h"
+#include "gateway/gw_guard.h"
+#include "gateway/gw_input.h"
+#include "gateway/gw_media.h"
+#include "gateway/gw_pages.h"
+#include "gateway/gw_problem.h"
+#include "gateway/gw_reply.h"
+
+#define GW_REQUEST_HEALTH_PATH  "/healthz"
+#define GW_REQUEST_NEW_ID_BYTES 16
+
+void
+gw_request_move(struct gw_request *request, enum gw_request_state state)
+{
+	assert(request->state != GW_REQUEST_ANSWERED);
+	assert((state == GW_REQUEST_CALLING) == (request->call != NULL));
+	request->state = state;
+}
+
+bool
+gw_request_call(struct gw_request *request, const uint8_t *data, size_t len)
+{
+	request->call = gw_call_start(request, data, len);
+	if (request->call == NULL) {
+		return false;
+	}
+	gw_request_move(request, GW_REQUEST_CALLING);
+	return true;
+}
+
+void
+gw_request_replied(struct gw_request *request, const struct rpc_reply *reply)
+{
+	request->call = NULL;
+	if (request->paged) {
+		gw_pages_replied(request, reply);
+	} else {
+		gw_reply_rpc(request, reply);
+	}
+}
+
+static void
+gw_request_dispose(void *data)
+{
+	struct gw_request *request = data;
+
+	gw_call_abandon(&request->call);
+	gw_pages_fini(&request->pages);
+	gw_conn_request_ended(request->conn, request->state == GW_REQUEST_ANSWERED);
+}
+
+static bool
+gw_request_is_id(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			c == '.' || c == '_' || c == '-')) {
+			return false;
+		}
+	}
+	return len >= 1 && len <= GW_REQUEST_ID_MAX;
+}
+
+void
+gw_request_id(h2o_req_t *req, char id[GW_REQUEST_ID_MAX + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+	ssize_t index = h2o_find_header_by_str(&req->headers, H2O_STRLIT("x-request-id"), -1);
+	uint8_t random[GW_REQUEST_NEW_ID_BYTES];
+
+	if (index >= 0) {
+		h2o_iovec_t given = req->headers.entries[index].value;
+
+		if (gw_request_is_id(given.base, given.len)) {
+			memcpy(id, given.base, given.len);
+			id[given.len] = '\0';
+			return;
+		}
+	}
+	gw_loop_random(gw_loop_of(req), random, sizeof(random));
+	for (size_t i = 0; i < sizeof(random); i++) {
+		*id++ = digits[random[i] >> 4];
+		*id++ = digits[random[i] & 15];
+	}
+	*id = '\0';
+}
+
+/* Takes scheme and host off a target in absolute form (RFC 9112 section 3.2.2). */
+static struct route_text
+gw_request_origin_form(struct route_text target)
+{
+	const char *slashes = memmem(target.data, target.len, "://", 3);
+	const char *end = target.data + target.len;
+	const char *path;
+
+	if (target.len == 0 || *target.data == '/' || slashes == NULL) {
+		return target;
+	}
+	for (path = slashes + 3; path < end && *path != '/' && *path != '?'; path++) {
+	}
+	return (struct route_text){path, (size_t)(end - path)};
+}
+
+static void
+gw_request_split_target(struct gw_request *request)
+{
+	struct route_text target = gw_request_origin_form(
+	    (struct route_text){request->req->input.path.base, request->req->input.path.len});
+	const char *mark = memchr(target.data, '?', target.len);
+
+	request->path = target;
+	request->query = (struct route_text){target.data + target.len, 0};
+	if (mark != NULL) {
+		request->path.len = (size_t)(mark - target.data);
+		request->query = (struct route_text){mark + 1, target.len - request->path.len - 1};
+	}
+	if (request->path.len == 0) {
+		request->path = (struct route_text){"/", 1};
+	}
+}
+
+static struct gw_request *
+gw_request_new(h2o_req_t *req)
+{
+	struct gw_request *request =
+	    h2o_mem_alloc_shared(&req->pool, sizeof(*request), gw_request_dispose);
+
+	memset(request, 0, offsetof(struct gw_request, id));
+	request->req = req;
+	request->loop = gw_loop_of(req);
+	request->conn = gw_conn_of(req);
+	request->head_only = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
+	gw_request_split_target(request);
+	gw_request_id(req, request->id);
+	h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-request-id"), 0,
+	    "X-Request-Id", request->id, strlen(request->id));
+	return request;
+}
+
+/* The steps below give 0, or the HTTP status to answer with, and fill error then. */
+
+static int
+gw_request_guard(struct gw_request *request, struct error *error)
+{
+	h2o_req_t *req = request->req;
+	h2o_buffer_t *input;
+	int status;
+
+	if (request->conn->cut) {
+		error_set(
+		    error, STATUS_UNAVAILABLE, "CONNECTION_CUT", "the connection is being closed");
+		return 503;
+	}
+	if (request->conn->http2) {
+		return 0;
+	}
+	input = request->conn->sock->input;
+	status = gw_guard_check(
+	    input->bytes, input->size, request->loop->options.api->head_max_bytes, error);
+	if (status != 0) {
+		req->http1_is_persistent = 0;
+	}
+	return status;
+}
+
+/* A header that may be there once; empty, which fits nothing, when it is there more often. */
+static struct route_text
+gw_request_header(void *closure, const char *name)
+{
+	const h2o_headers_t *headers = &((struct gw_request *)closure)->req->headers;
+	struct route_text found = {NULL, 0};
+
+	for (size_t i = 0; i < headers->size; i++) {
+		const h2o_header_t *header = &headers->entries[i];
+
+		if (header->name->len != strlen(name) ||
+		    strncasecmp(header->name->base, name, header->name->len) != 0) {
+			continue;
+		}
+		if (found.data != NULL) {
+			return (struct route_text){"", 0};
+		}
+		found = (struct route_text){header->value.base, header->value.len};
+	}
+	return found;
+}
+
+static int
+gw_request_wrong_verb(struct gw_request *request, const char *allow, struct error *error)
+{
+	h2o_iovec_t verb = request->req->method;
+
+	gw_reply_header(request, H2O_TOKEN_ALLOW, allow, strlen(allow));
+	if (h2o_memis(verb.base, verb.len, H2O_STRLIT("OPTIONS"))) {
+		return 204;
+	}
+	error_set(error, STATUS_UNIMPLEMENTED, "METHOD_NOT_ALLOWED",
+	    "%.*s is not offered here; %s are", verb.len > 32 ? 32 : (int)verb.len, verb.base,
+	    allow);
+	return 405;
+}
+
+static int
+gw_request_route(struct gw_request *request, struct error *error)
+{
+	const h2o_iovec_t *method = &request->req->method;
+	const struct route_text verb = {method->base, method->len};
+	const char *allow = NULL;
+
+	switch (route_find(request->loop->options.api->routes, verb, request->path,
+	    gw_request_header, request, request->loop->scratch, &request->match, &allow, error)) {
+	case ROUTE_FOUND: return 0;
+	case ROUTE_WRONG_VERB: return gw_request_wrong_verb(request, allow, error);
+	case ROUTE_MALFORMED:
+	case ROUTE_WRONG_CONDITION: return 400;
+	case ROUTE_NOT_FOUND: break;
+	}
+	error_set(error, STATUS_NOT_FOUND, "UNKNOWN_PATH", "there is no such resource");
+	return 404;
+}
+
+static bool
+gw_request_accepts(const struct gw_request *request, const char *type)
+{
+	const h2o_headers_t *headers = &request->req->headers;
+	bool accepted = true;
+
+	for (ssize_t i = -1; (i = h2o_find_header(headers, H2O_TOKEN_ACCEPT, i)) >= 0;) {
+		const h2o_iovec_t *value = &headers->entries[i].value;
+
+		accepted = gw_media_accepts(value->base, value->len, type);
+		if (accepted) {
+			break;
+		}
+	}
+	return accepted;
+}
+
+static int
+gw_request_negotiate(const struct gw_request *request, struct error *error)
+{
+	bool text = request->match.route->text != NULL;
+	const char *type = text ? GW_MEDIA_TEXT : GW_MEDIA_JSON;
+
+	if (gw_request_accepts(request, type) ||
+	    (!text && gw_request_accepts(request, GW_MEDIA_PROBLEM))) {
+		return 0;
+	}
+	error_set(error, STATUS_INVALID_ARGUMENT, "NOT_ACCEPTABLE",
+	    "the answer is %s, which Accept does not allow", type);
+	return 406;
+}
+
+static struct route_text
+gw_request_content_type(const struct gw_request *request)
+{
+	const h2o_headers_t *headers = &request->req->headers;
+	ssize_t index = h2o_find_header(headers, H2O_TOKEN_CONTENT_TYPE, -1);
+
+	if (index < 0 || h2o_find_header(headers, H2O_TOKEN_CONTENT_TYPE, index) >= 0) {
+		return (struct route_text){NULL, 0};
+	}
+	return (struct route_text){
+	    headers->entries[index].value.base, headers->entries[index].value.len};
+}
+
+/* Packs the message and calls the method with it. */
+static int
+gw_request_send(struct gw_request *request, const ProtobufCMessage *message, bool page_given,
+    struct error *error)
+{
+	size_t len = protobuf_c_message_get_packed_size(message);
+	uint8_t *data = arena_alloc(request->loop->scratch, len);
+	bool called = false;
+
+	if (data != NULL) {
+		protobuf_c_message_pack(message, data);
+		called = request->match.route->pages != NULL && !page_given
+			     ? gw_pages_begin(request, data, len)
+			     : gw_request_call(request, data, len);
+	}
+	if (!called) {
+		error_set(error, STATUS_UNAVAILABLE, "NO_CALL",
+		    "the gateway is stopping or short of memory; try again later");
+	}
+	return called ? 0 : 503;
+}
+
+static int
+gw_request_process(struct gw_request *request, struct error *error)
+{
+	struct gw_input input = {.match = &request->match,
+	    .query = request->query,
+	    .content_type = gw_request_content_type(request),
+	    .body = {request->req->entity.base, request->req->entity.len}};
+	ProtobufCMessage *message;
+	bool page_given;
+	int status;
+
+	gw_loop_scratch(request->loop);
+	status = gw_request_route(request, error);
+	if (status == 0) {
+		status = gw_request_negotiate(request, error);
+	}
+	if (status == 0) {
+		status = gw_input_read(&input, request->loop->options.api, request->loop->scratch,
+		    &message, &page_given, error);
+	}
+	if (status == 0) {
+		status = gw_request_send(request, message, page_given, error);
+	}
+	return status;
+}
+
+static bool
+gw_request_is_health(const struct gw_request *request)
+{
+	const h2o_iovec_t *verb = &request->req->method;
+
+	return h2o_memis(
+		   request->path.data, request->path.len, H2O_STRLIT(GW_REQUEST_HEALTH_PATH)) &&
+	       (request->head_only || h2o_memis(verb->base, verb->len, H2O_STRLIT("GET")));
+}
+
+static int
+gw_request_begin(h2o_handler_t *handler, h2o_req_t *req)
+{
+	struct gw_request *request = gw_request_new(req);
+	struct error error;
+	int status = gw_request_guard(request, &error);
+
+	(void)handler;
+	if (status == 0 && gw_request_is_health(request)) {
+		struct buf *out = gw_loop_out(request->loop);
+
+		buf_puts(out, "ok");
+		gw_reply_send(request, 200, GW_MEDIA_TEXT, out);
+		return 0;
+	}
+	if (status == 0) {
+		status = gw_request_process(request, &error);
+	}
+	if (status == 204) {
+		gw_reply_send(request, status, NULL, gw_loop_out(request->loop));
+	} else if (status != 0) {
+		gw_reply_problem(request, status, &error);
+	}
+	return 0;
+}
+
+void
+gw_request_register(h2o_pathconf_t *pathconf)
+{
+	h2o_create_handler(pathconf, sizeof(h2o_handler_t))->on_req = gw_request_begin;
+}

@@ -1,0 +1,73 @@
+/*
+ * A request, from its head and body to its answer. It hangs on the memory pool
+ * that the HTTP library has for it, and is freed with that: when the answer was
+ * sent, or before, when the client leaves. Thread of its loop.
+ *
+ *	READ -> CALLING -> ANSWERED
+ *	  |        ^ |          ^
+ *	  |        | v          |
+ *	  |     STREAMING ------+
+ *	  `---------------------+
+ *
+ * All states can end in being freed.
+ */
+#ifndef GATEWAY_GW_REQUEST_H
+#define GATEWAY_GW_REQUEST_H
+
+#include "gateway/gw_loop.h"
+#include "gateway/route.h"
+
+#define GW_REQUEST_ID_MAX 128
+
+struct gw_call;
+struct gw_conn;
+struct rpc_reply;
+
+enum gw_request_state {
+	GW_REQUEST_READ,      /* by the library; being looked at */
+	GW_REQUEST_CALLING,   /* call is in flight */
+	GW_REQUEST_STREAMING, /* a page is on its way to the client, and more to come */
+	GW_REQUEST_ANSWERED   /* the whole answer was given to the library */
+};
+
+/* An answer that is put together from pages. */
+struct gw_pages {
+	struct buf request; /* packed, with the token of the next page */
+	size_t base_len;    /* of it without the token */
+	struct buf out;     /* the page that the client takes */
+	bool begun;         /* something was sent */
+	bool any;           /* it has elements */
+};
+
+struct gw_request {
+	h2o_generator_t generator; /* the first member: it is what the library hands back */
+	h2o_req_t *req;
+	struct gw_loop *loop;
+	struct gw_conn *conn;
+	enum gw_request_state state;
+	struct gw_call *call;   /* CALLING */
+	struct route_text path; /* as the client sent it */
+	struct route_text query;
+	struct route_match match; /* route NULL: none was found */
+	bool head_only;           /* the answer has no body */
+	bool paged;               /* pages are in use */
+	struct gw_pages pages;
+	char id[GW_REQUEST_ID_MAX + 1];
+};
+
+/* Makes the handler of all requests, which disposes of itself with the configuration. */
+void gw_request_register(h2o_pathconf_t *pathconf);
+
+/* The id of a request as the caller gave it, or a new one. Fills id. */
+void gw_request_id(h2o_req_t *req, char id[GW_REQUEST_ID_MAX + 1]);
+
+/* Moves the request on; the only place where state is set. */
+void gw_request_move(struct gw_request *request, enum gw_request_state state);
+
+/* Calls the request's method. False when no call can be made. */
+bool gw_request_call(struct gw_request *request, const uint8_t *data, size_t len);
+
+/* The call has ended; its reply is borrowed. */
+void gw_request_replied(struct gw_request *request, const struct rpc_reply *reply);
+
+#endif

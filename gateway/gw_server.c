@@ -1,0 +1,240 @@
+#include "gateway/gw_server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/conf.h"
+#include "gateway/gw_access.h"
+#include "gateway/gw_address.h"
+#include "gateway/gw_api.h"
+#include "gateway/gw_conf.h"
+#include "gateway/gw_loop.h"
+#include "gateway/gw_peers.h"
+#include "gateway/gw_request.h"
+#include "gateway/gw_stray.h"
+
+#define GW_THREADS_MIN 2
+#define GW_THREADS_MAX 4
+
+/* A message in memory is so many times larger than as text, at most, if it is a sane one. */
+#define GW_SCRATCH_PER_BODY   4
+#define GW_SCRATCH_BASE_BYTES ((size_t)64 << 20)
+
+struct gw_server {
+	h2o_globalconf_t globalconf;
+	struct gw_address address;
+	char address_text[GW_ADDRESS_TEXT_MAX];
+	atomic_size_t connections;
+	struct gw_peers *peers;
+	struct gw_loop **loops;
+	unsigned loop_count;
+};
+
+const char *
+gw_server_address(const struct gw_server *server)
+{
+	return server->address_text;
+}
+
+static enum status_code
+gw_server_cannot_listen(const struct gw_server *server, struct error *error)
+{
+	return error_set(error, STATUS_UNAVAILABLE, "CANNOT_LISTEN", "cannot listen on %s: %s%s",
+	    server->address_text, strerror(errno),
+	    errno == EADDRINUSE ? "; stop what does, or choose another by --listen" : "");
+}
+
+/* A socket that is bound, or -1. */
+static int
+gw_server_bind(const struct gw_address *address, bool shared)
+{
+	int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int on = 1;
+	int saved;
+
+	if (fd < 0) {
+		return -1;
+	}
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+	    (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
+	    bind(fd, (const struct sockaddr *)&address->storage, address->len) == 0) {
+		return fd;
+	}
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/*
+ * Finds out whether the address is free, which sockets that share it would not
+ * tell, and which port it has if any will do.
+ */
+static enum status_code
+gw_server_claim(struct gw_server *server, struct error *error)
+{
+	struct gw_address *address = &server->address;
+	int fd;
+
+	gw_address_print(address, server->address_text);
+	fd = gw_server_bind(address, false);
+	if (fd < 0 || listen(fd, 1) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&address->storage, &address->len) != 0) {
+		gw_server_cannot_listen(server, error);
+		if (fd >= 0) {
+			close(fd);
+		}
+		return error->code;
+	}
+	close(fd);
+	gw_address_print(address, server->address_text);
+	return STATUS_OK;
+}
+
+static enum status_code
+gw_server_start_loop(
+    struct gw_server *server, const struct gw_loop_options *options, struct error *error)
+{
+	int fd = gw_server_bind(&server->address, true);
+
+	if (fd < 0 || listen(fd, SOMAXCONN) != 0) {
+		gw_server_cannot_listen(server, error);
+		if (fd >= 0) {
+			close(fd);
+		}
+		return error->code;
+	}
+	if (gw_loop_start(&server->loops[server->loop_count], options, fd, error) != STATUS_OK) {
+		return error->code;
+	}
+	server->loop_count++;
+	return STATUS_OK;
+}
+
+/* Everything is answered by the path that the library falls back to: routing is ours. */
+static void
+gw_server_configure(struct gw_server *server, const struct conf *conf, size_t body_max_bytes)
+{
+	h2o_globalconf_t *globalconf = &server->globalconf;
+	h2o_pathconf_t *path;
+	h2o_hostconf_t *host;
+
+	h2o_config_init(globalconf);
+	globalconf->server_name = h2o_iovec_init(NULL, 0);
+	globalconf->max_request_entity_size = body_max_bytes + 1;
+	globalconf->http1.upgrade_to_http2 = 0;
+	globalconf->http1.req_timeout =
+	    (uint64_t)(conf_int(conf, GW_IDLE_TIMEOUT_MS) + conf_int(conf, GW_HEADER_TIMEOUT_MS) +
+		       conf_int(conf, GW_BODY_TIMEOUT_MS));
+	globalconf->http2.idle_timeout = (uint64_t)conf_int(conf, GW_IDLE_TIMEOUT_MS);
+	host = h2o_config_register_host(globalconf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+	host->http2.push_preload = 0;
+	path = &host->fallback_path;
+	path->error_log.emit_request_errors = 0;
+	gw_request_register(path);
+	gw_stray_register(path);
+	gw_access_register(path);
+}
+
+static unsigned
+gw_server_threads(const struct conf *conf)
+{
+	unsigned wanted = (unsigned)conf_int(conf, GW_THREADS);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (wanted > 0) {
+		return wanted;
+	}
+	return cores < GW_THREADS_MIN   ? GW_THREADS_MIN
+	       : cores > GW_THREADS_MAX ? GW_THREADS_MAX
+					: (unsigned)cores;
+}
+
+static struct gw_loop_options
+gw_server_loop_options(struct gw_server *server, const struct conf *conf, const struct gw_api *api)
+{
+	return (struct gw_loop_options){.api = api,
+	    .globalconf = &server->globalconf,
+	    .connections = &server->connections,
+	    .connections_max = (size_t)conf_int(conf, GW_CONNECTIONS_MAX),
+	    .peers = server->peers,
+	    .http2 = conf_bool(conf, GW_HTTP2),
+	    .header_timeout_ns = conf_int(conf, GW_HEADER_TIMEOUT_MS) * CLOCK_NS_PER_MS,
+	    .body_timeout_ns = conf_int(conf, GW_BODY_TIMEOUT_MS) * CLOCK_NS_PER_MS,
+	    .idle_timeout_ns = conf_int(conf, GW_IDLE_TIMEOUT_MS) * CLOCK_NS_PER_MS,
+	    .drain_ns = conf_int(conf, GW_DRAIN_MS) * CLOCK_NS_PER_MS,
+	    .send_timeout_ms = (unsigned)conf_int(conf, GW_SEND_TIMEOUT_MS),
+	    .scratch_max_bytes =
+		GW_SCRATCH_BASE_BYTES + api->bulk_body_max_bytes * GW_SCRATCH_PER_BODY};
+}
+
+static enum status_code
+gw_server_start_loops(struct gw_server *server, const struct conf *conf, const struct gw_api *api,
+    struct error *error)
+{
+	const struct gw_loop_options options = gw_server_loop_options(server, conf, api);
+	unsigned wanted = gw_server_threads(conf);
+	enum status_code status;
+
+	server->loops = calloc(wanted, sizeof(struct gw_loop *));
+	if (server->loops == NULL) {
+		return error_set(
+		    error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory");
+	}
+	status = gw_server_claim(server, error);
+	while (status == STATUS_OK && server->loop_count < wanted) {
+		status = gw_server_start_loop(server, &options, error);
+	}
+	return status;
+}
+
+enum status_code
+gw_server_start(struct gw_server **server, const struct conf *conf, const struct gw_api *api,
+    struct error *error)
+{
+	size_t peer_max = (size_t)conf_int(conf, GW_CONNECTIONS_PER_ADDRESS_MAX);
+	enum status_code status;
+
+	*server = calloc(1, sizeof(**server));
+	if (*server == NULL ||
+	    (peer_max > 0 && ((*server)->peers = gw_peers_new(peer_max)) == NULL)) {
+		free(*server);
+		*server = NULL;
+		return error_set(
+		    error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory");
+	}
+	gw_server_configure(*server, conf,
+	    api->bulk_body_max_bytes > api->body_max_bytes ? api->bulk_body_max_bytes
+							   : api->body_max_bytes);
+	status = gw_address_read(&(*server)->address, conf_text(conf, GW_LISTEN),
+	    (unsigned)conf_int(conf, GW_PORT), error);
+	if (status == STATUS_OK) {
+		status = gw_server_start_loops(*server, conf, api, error);
+	}
+	if (status != STATUS_OK) {
+		gw_server_stop(server);
+	}
+	return status;
+}
+
+void
+gw_server_stop(struct gw_server **server)
+{
+	if (*server == NULL) {
+		return;
+	}
+	for (unsigned i = 0; i < (*server)->loop_count; i++) {
+		gw_loop_drain((*server)->loops[i]);
+	}
+	for (unsigned i = 0; i < (*server)->loop_count; i++) {
+		gw_loop_join(&(*server)->loops[i]);
+	}
+	h2o_config_dispose(&(*server)->globalconf);
+	gw_peers_free(&(*server)->peers);
+	free((*server)->loops);
+	free(*server);
+	*server = NULL;
+}

@@ -1,0 +1,31 @@
+/*
+ * The HTTP server: some loop threads that each accept connections on the same
+ * address (SO_REUSEPORT) and answer their requests.
+ */
+#ifndef GATEWAY_GW_SERVER_H
+#define GATEWAY_GW_SERVER_H
+
+#include "common/status.h"
+
+struct conf;
+struct gw_api;
+struct gw_server;
+
+/*
+ * Listens as conf says and starts the threads. On failure *server is NULL and
+ * error says why. Borrows conf, for the call, and api.
+ */
+enum status_code gw_server_start(struct gw_server **server, const struct conf *conf,
+    const struct gw_api *api, struct error *error);
+
+/* The address listened on, with the true port where that was 0. */
+const char *gw_server_address(const struct gw_server *server);
+
+/*
+ * Accepts nothing new, answers the requests in flight, at most for drainMs,
+ * closes all connections, ends the threads, frees the server and clears
+ * *server. The channel of api must be open yet. NULL is fine.
+ */
+void gw_server_stop(struct gw_server **server);
+
+#endif

@@ -1,0 +1,335 @@
+#include "gateway/schema.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/arena.h"
+#include "gateway/schema_option.h"
+#include "gateway/schema_type.h"
+
+#define SCHEMA_REASON "BAD_DESCRIPTORS"
+
+struct schema {
+	struct arena *arena; /* holds all, the unpacked set too */
+	struct schema_types *types;
+	struct schema_method *methods;
+	size_t method_count;
+};
+
+static enum status_code
+schema_no_memory(struct error *error)
+{
+	return error_set(
+	    error, STATUS_RESOURCE_EXHAUSTED, NULL, "no memory for the descriptor set");
+}
+
+/* Methods */
+
+static bool
+schema_method_fault(const struct schema_method *method, const char *what, struct error *error)
+{
+	error_set(error, STATUS_INVALID_ARGUMENT, SCHEMA_REASON, "%s: %s", method->name, what);
+	return false;
+}
+
+static bool
+schema_method_options(struct schema *schema, struct schema_method *method,
+    const Google__Protobuf__MethodOptions *options, struct error *error)
+{
+	ProtobufCMessage **bindings;
+
+	if (options == NULL) {
+		return true;
+	}
+	switch (options->idempotency_level) {
+	case GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__NO_SIDE_EFFECTS:
+		method->no_side_effects = true;
+		method->idempotent = true;
+		break;
+	case GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__IDEMPOTENT:
+		method->idempotent = true;
+		break;
+	default: break;
+	}
+	if (!schema_option_all(&options->base, SCHEMA_OPTION_HTTP,
+		&mockvideo__rest__v1__http_binding__descriptor, schema->arena, &bindings,
+		&method->binding_count)) {
+		return schema_method_fault(
+		    method, "its option (mockvideo.rest.v1.http) can't be read", error);
+	}
+	method->bindings = (Mockvideo__Rest__V1__HttpBinding **)bindings;
+	return true;
+}
+
+static bool
+schema_method_init(struct schema *schema, struct schema_method *method, const char *service,
+    const Google__Protobuf__MethodDescriptorProto *proto, struct error *error)
+{
+	if (proto->name == NULL) {
+		error_set(error, STATUS_INVALID_ARGUMENT, SCHEMA_REASON, "%s: a method has no name",
+		    service);
+		return false;
+	}
+	method->name = arena_printf(schema->arena, "%s/%s", service, proto->name);
+	if (method->name == NULL) {
+		schema_no_memory(error);
+		return false;
+	}
+	if (proto->client_streaming || proto->server_streaming) {
+		return schema_method_fault(method, "streaming methods are not supported", error);
+	}
+	method->input = schema_types_message(schema->types, proto->input_type, error);
+	if (method->input == NULL) {
+		return false;
+	}
+	method->output = schema_types_message(schema->types, proto->output_type, error);
+	if (method->output == NULL) {
+		return false;
+	}
+	return schema_method_options(schema, method, proto->options, error);
+}
+
+static bool
+schema_add_service(struct schema *schema, const char *package,
+    const Google__Protobuf__ServiceDescriptorProto *proto, struct error *error)
+{
+	const ProtobufCMessage *options = proto->options == NULL ? NULL : &proto->options->base;
+	ProtobufCMessage **errors;
+	size_t error_count;
+	const char *name;
+
+	name = arena_printf(schema->arena, "%s%s%s", package, package[0] == '\0' ? "" : ".",
+	    proto->name == NULL ? "" : proto->name);
+	if (name == NULL) {
+		schema_no_memory(error);
+		return false;
+	}
+	if (!schema_option_all(options, SCHEMA_OPTION_ERROR,
+		&mockvideo__rest__v1__error_rule__descriptor, schema->arena, &errors,
+		&error_count)) {
+		error_set(error, STATUS_INVALID_ARGUMENT, SCHEMA_REASON,
+		    "%s: its option (mockvideo.rest.v1.error) can't be read", name);
+		return false;
+	}
+	for (size_t i = 0; i < proto->n_method; i++) {
+		struct schema_method *method = &schema->methods[schema->method_count];
+
+		if (!schema_method_init(schema, method, name, proto->method[i], error)) {
+			return false;
+		}
+		method->errors = (Mockvideo__Rest__V1__ErrorRule **)errors;
+		method->error_count = error_count;
+		schema->method_count++;
+	}
+	return true;
+}
+
+/* Schema */
+
+static enum status_code
+schema_add_services(
+    struct schema *schema, const Google__Protobuf__FileDescriptorSet *set, struct error *error)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < set->n_file; i++) {
+		for (size_t j = 0; j < set->file[i]->n_service; j++) {
+			count += set->file[i]->service[j]->n_method;
+		}
+	}
+	schema->methods = arena_calloc(schema->arena, count, sizeof(*schema->methods));
+	if (schema->methods == NULL) {
+		return schema_no_memory(error);
+	}
+	for (size_t i = 0; i < set->n_file; i++) {
+		const Google__Protobuf__FileDescriptorProto *file = set->file[i];
+
+		for (size_t j = 0; j < file->n_service; j++) {
+			if (!schema_add_service(schema, file->package == NULL ? "" : file->package,
+				file->service[j], error)) {
+				return error->code;
+			}
+		}
+	}
+	return STATUS_OK;
+}
+
+static enum status_code
+schema_read(struct schema *schema, const uint8_t *bytes, size_t len, struct error *error)
+{
+	Google__Protobuf__FileDescriptorSet *set;
+
+	set = google__protobuf__file_descriptor_set__unpack(
+	    arena_protobuf(schema->arena), len, bytes);
+	if (set == NULL || set->n_file == 0) {
+		return error_set(error, STATUS_INVALID_ARGUMENT, SCHEMA_REASON,
+		    "not a FileDescriptorSet: make one with protoc --descriptor_set_out "
+		    "--include_imports");
+	}
+	schema->types = schema_types_new(set, schema->arena, error);
+	if (schema->types == NULL) {
+		return error->code;
+	}
+	return schema_add_services(schema, set, error);
+}
+
+enum status_code
+schema_new(struct schema **result, const uint8_t *set, size_t len, struct error *error)
+{
+	struct schema *schema = calloc(1, sizeof(*schema));
+	enum status_code code;
+
+	*result = NULL;
+	if (schema == NULL || (schema->arena = arena_new(0)) == NULL) {
+		free(schema);
+		return schema_no_memory(error);
+	}
+	code = schema_read(schema, set, len, error);
+	if (code != STATUS_OK) {
+		schema_free(&schema);
+		return code;
+	}
+	*result = schema;
+	return STATUS_OK;
+}
+
+void
+schema_free(struct schema **schema)
+{
+	if (*schema == NULL) {
+		return;
+	}
+	arena_free(&(*schema)->arena);
+	free(*schema);
+	*schema = NULL;
+}
+
+size_t
+schema_method_count(const struct schema *schema)
+{
+	return schema->method_count;
+}
+
+const struct schema_method *
+schema_method(const struct schema *schema, size_t index)
+{
+	return &schema->methods[index];
+}
+
+const struct schema_method *
+schema_find_method(const struct schema *schema, const char *name)
+{
+	for (size_t i = 0; i < schema->method_count; i++) {
+		if (strcmp(schema->methods[i].name, name) == 0) {
+			return &schema->methods[i];
+		}
+	}
+	return NULL;
+}
+
+const struct schema_message *
+schema_find_message(const struct schema *schema, const char *name)
+{
+	return schema_types_find(schema->types, name);
+}
+
+ProtobufCMessage *
+schema_message_new(const struct schema_message *type, struct arena *arena)
+{
+	ProtobufCMessage *message = arena_alloc(arena, type->wire.sizeof_message);
+
+	if (message != NULL) {
+		memcpy(message, type->initial, type->wire.sizeof_message);
+	}
+	return message;
+}
+
+const struct schema_field *
+schema_find_field(const struct schema_message *message, const char *name, size_t len)
+{
+	for (size_t i = 0; i < message->field_count; i++) {
+		const struct schema_field *field = &message->fields[i];
+
+		if (field->json_name_len == len && memcmp(field->json_name, name, len) == 0) {
+			return field;
+		}
+	}
+	for (size_t i = 0; i < message->field_count; i++) {
+		const char *wire_name = message->fields[i].wire->name;
+
+		if (strncmp(wire_name, name, len) == 0 && wire_name[len] == '\0') {
+			return &message->fields[i];
+		}
+	}
+	return NULL;
+}
+
+bool
+schema_field_is_map(const struct schema_field *field)
+{
+	return field->wire->type == PROTOBUF_C_TYPE_MESSAGE &&
+	       schema_field_message(field)->map_entry;
+}
+
+/* Templates */
+
+/* What RFC 3986 allows in a URL as it is, and the percent sign. */
+static bool
+schema_template_literal(char c)
+{
+	return isalnum((unsigned char)c) || (c != '\0' && strchr("-._~:/?#[]@!$&'()*+,;=%", c));
+}
+
+static const char *
+schema_template_field_problem(const struct schema_field *field)
+{
+	if (field == NULL) {
+		return "the template names a field that is not there";
+	}
+	if (field->input_only || field->template != NULL) {
+		return "the template names a field that is not for answers";
+	}
+	if (field->wire->label == PROTOBUF_C_LABEL_REPEATED) {
+		return "the template names a repeated field";
+	}
+	switch (field->wire->type) {
+	case PROTOBUF_C_TYPE_FLOAT:
+	case PROTOBUF_C_TYPE_DOUBLE:
+	case PROTOBUF_C_TYPE_BOOL:
+	case PROTOBUF_C_TYPE_BYTES:
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return "the template names a field that is no integer or string";
+	default: return NULL;
+	}
+}
+
+const char *
+schema_template_problem(const struct schema_message *message, const char *template)
+{
+	const char *at = template;
+
+	while (*at != '\0') {
+		const char *name = at + 1;
+		const char *problem;
+		const char *end;
+
+		if (*at != '{') {
+			if (!schema_template_literal(*at++)) {
+				return "the template has a character that has no place in a URL";
+			}
+			continue;
+		}
+		end = strchr(name, '}');
+		if (end == NULL) {
+			return "the template has a { without its }";
+		}
+		problem = schema_template_field_problem(
+		    schema_find_field(message, name, (size_t)(end - name)));
+		if (problem != NULL) {
+			return problem;
+		}
+		at = end + 1;
+	}
+	return NULL;
+}

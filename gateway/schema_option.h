@@ -1,0 +1,34 @@
+/*
+ * The options of mockvideo/rest.proto. The generated code of descriptor.proto
+ * does not know them, so they arrive as unknown fields of the options they
+ * extend.
+ */
+#ifndef GATEWAY_SCHEMA_OPTION_H
+#define GATEWAY_SCHEMA_OPTION_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct arena;
+
+#define SCHEMA_OPTION_HTTP  50101 /* of MethodOptions, repeated HttpBinding */
+#define SCHEMA_OPTION_FIELD 50102 /* of FieldOptions, FieldRule */
+#define SCHEMA_OPTION_ERROR 50103 /* of ServiceOptions, repeated ErrorRule */
+
+/*
+ * Unpacks each occurrence of an option into *values, in arena. options may be
+ * NULL. False when there is no memory or a value is no message of the type.
+ */
+bool schema_option_all(const ProtobufCMessage *options, unsigned number,
+    const ProtobufCMessageDescriptor *type, struct arena *arena, ProtobufCMessage ***values,
+    size_t *count);
+
+/*
+ * As schema_option_all for an option that is not repeated: its occurrences are
+ * parts of one message. *value is NULL when there is none.
+ */
+bool schema_option_one(const ProtobufCMessage *options, unsigned number,
+    const ProtobufCMessageDescriptor *type, struct arena *arena, ProtobufCMessage **value);
+
+#endif
