@@ -1,0 +1,149 @@
+/* accountd migrate takes over a database of the original without losing a row. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "integration/http.h"
+#include "integration/json_get.h"
+#include "integration/stack.h"
+
+#define PASSWORD "alksdf98423)*(&#"
+
+/* The tables as the original's create.sql makes them, and rows as its users left them. */
+static const char original[] =
+    "CREATE TABLE user (accountID INT, id INT AUTO_INCREMENT, name VARCHAR(255) NOT NULL,"
+    " email VARCHAR(255), role INT, password VARCHAR(255), PRIMARY KEY (id), UNIQUE KEY (email));"
+    "CREATE TABLE account (id INT AUTO_INCREMENT, accountHolderName VARCHAR(255) NOT NULL,"
+    " nickName VARCHAR(255), serviceAddress VARCHAR(255) NOT NULL, billingAddress VARCHAR(255)"
+    " NOT NULL, email VARCHAR(255) NOT NULL, phone VARCHAR(10) NOT NULL, PRIMARY KEY (id),"
+    " UNIQUE KEY (email));"
+    "CREATE TABLE accountUser (accountID INT NOT NULL, userID INT NOT NULL,"
+    " PRIMARY KEY (accountID, userID));"
+    "INSERT INTO account (accountHolderName, nickName, serviceAddress, billingAddress, email,"
+    " phone) VALUES ('mickey dolenz', 'mickey', '123 Laurel Canyon Drive',"
+    " '123 Laurel Canyon Drive', 'mickeyd@gmail.com', '7132224512');"
+    "INSERT INTO user (accountID, name, email, role, password) VALUES"
+    " (1, 'mickey dolenz', 'mickeyd@gmail.com', 1, '" PASSWORD "'),"
+    " (1, 'peter tork', 'petertd@gmail.com', 3, '" PASSWORD "'),"
+    " (1, 'davy jones', 'djonesI@gmail.com', 3, '" PASSWORD "'),"
+    " (1, 'michael nesmith', 'joanne@gmail.com', 2, '" PASSWORD "'),"
+    " (2, 'mama cass', 'mama@gmail.com', 1, '" PASSWORD "'),"
+    " (NULL, 'no account', 'none@gmail.com', NULL, NULL),"
+    " (1, 'no address', NULL, 2, ''),"
+    " (1, 'no address either', NULL, 0, '" PASSWORD "');"
+    "INSERT INTO accountUser VALUES (1, 1), (2, 5);";
+
+static struct stack stack;
+
+static void
+every_row_is_kept_and_served(void **state)
+{
+	struct http *http = http_new(stack.url);
+	yajl_val users;
+
+	(void)state;
+	users = json_parse(http_send(http, "GET /users", NULL, NULL)->body);
+	assert_int_equal(json_count(users, "Users"), 8);
+	assert_string_equal(json_text(users, "Users.0.email"), "mickeyd@gmail.com");
+	assert_int_equal(json_int(users, "Users.0.role"), 1);
+	assert_int_equal(json_int(users, "Users.1.role"), 2);
+	assert_int_equal(json_int(users, "Users.5.accountid"), 0);
+	assert_int_equal(json_int(users, "Users.5.role"), 2);
+	assert_string_equal(json_text(users, "Users.6.email"), "");
+	yajl_tree_free(users);
+	http_free(&http);
+}
+
+static void
+no_password_is_left_in_clear_text(void **state)
+{
+	char out[4096];
+
+	(void)state;
+	assert_true(mariadb_sql(&stack.mariadb, MARIADB_DATABASE,
+	    "SELECT COUNT(*) FROM user WHERE password NOT LIKE '$argon2id$%' AND id <= 5", out,
+	    sizeof(out)));
+	assert_int_equal(atoi(out), 0);
+	assert_true(mariadb_sql(&stack.mariadb, MARIADB_DATABASE,
+	    "SELECT COUNT(*) FROM user WHERE password = '" PASSWORD "'", out, sizeof(out)));
+	assert_int_equal(atoi(out), 0);
+}
+
+static void
+other_tables_stay_as_they_were(void **state)
+{
+	char out[4096];
+
+	(void)state;
+	assert_true(mariadb_sql(&stack.mariadb, MARIADB_DATABASE,
+	    "SELECT accountHolderName FROM account; SELECT COUNT(*) FROM accountUser", out,
+	    sizeof(out)));
+	assert_string_equal(out, "mickey dolenz\n2\n");
+}
+
+static void
+addresses_of_adopted_users_are_taken(void **state)
+{
+	struct http *http = http_new(stack.url);
+	const struct http_answer *answer = http_send(http, "POST /users", NULL,
+	    "{\"accountid\":1,\"name\":\"n\",\"email\":\"DJONESi@gmail.com\",\"role\":1,"
+	    "\"password\":\"p\"}");
+
+	(void)state;
+	assert_int_equal(answer->status, 400);
+	assert_non_null(strstr(answer->body, "attempt to insert duplicate user"));
+	http_free(&http);
+}
+
+static void
+migrating_again_changes_nothing(void **state)
+{
+	char before[8192];
+	char after[8192];
+	static const char all[] = "SELECT * FROM user ORDER BY id";
+
+	(void)state;
+	assert_true(mariadb_sql(&stack.mariadb, MARIADB_DATABASE, all, before, sizeof(before)));
+	stack_migrate(&stack);
+	assert_true(mariadb_sql(&stack.mariadb, MARIADB_DATABASE, all, after, sizeof(after)));
+	assert_string_equal(before, after);
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	stack.store = STACK_MYSQL;
+	stack.first_sql = original;
+	stack_start(&stack);
+	return 0;
+}
+
+static void
+the_system_stops_cleanly(void **state)
+{
+	(void)state;
+	stack_stop(&stack);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_row_is_kept_and_served),
+	    cmocka_unit_test(no_password_is_left_in_clear_text),
+	    cmocka_unit_test(other_tables_stay_as_they_were),
+	    cmocka_unit_test(addresses_of_adopted_users_are_taken),
+	    cmocka_unit_test(migrating_again_changes_nothing),
+	    cmocka_unit_test(the_system_stops_cleanly),
+	};
+	int failed = cmocka_run_group_tests(tests, start, NULL);
+
+	stack_kill(&stack);
+	return failed;
+}

@@ -1,0 +1,85 @@
+/* Clients in Go and Python, with those languages' own libraries, call accountd. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "integration/stack.h"
+
+/* What interop/run ends with where a language's tools are missing. */
+#define INTEROP_SKIPPED 77
+
+static struct stack stack;
+
+static void
+run_client(const char *language)
+{
+	static const char *const steps[] = {
+	    "create", "get", "list", "error with its reason", "batch of three", "garbage"};
+	char url[64];
+	char out[16384];
+	const char *argv[] = {"integration/interop/run", language, url, NULL};
+	int status;
+
+	snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", stack.accountd_ports[0]);
+	status = process_run(argv, out, sizeof(out));
+	if (status == INTEROP_SKIPPED) {
+		print_message("%s", out);
+		skip();
+	}
+	if (status != 0) {
+		fail_msg("%s client: %s", language, out);
+	}
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "%s: ok\n", steps[i]);
+		assert_non_null(strstr(out, line));
+	}
+}
+
+static void
+a_go_client_calls_accountd(void **state)
+{
+	(void)state;
+	run_client("go");
+}
+
+static void
+a_python_client_calls_accountd(void **state)
+{
+	(void)state;
+	run_client("python");
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	stack_start(&stack);
+	return 0;
+}
+
+static void
+the_system_stops_cleanly(void **state)
+{
+	(void)state;
+	stack_stop(&stack);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_go_client_calls_accountd),
+	    cmocka_unit_test(a_python_client_calls_accountd),
+	    cmocka_unit_test(the_system_stops_cleanly),
+	};
+	int failed = cmocka_run_group_tests(tests, start, NULL);
+
+	stack_kill(&stack);
+	return failed;
+}

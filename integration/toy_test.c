@@ -1,0 +1,245 @@
+/*
+ * A resource is added by a .proto alone: the toy service of tests/toy/toy.proto
+ * is called over REST through a gatewayd that was given its descriptors and
+ * nothing else. The service itself runs in this test, on a real RPC server.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "build/gen/toy/toy.pb-c.h"
+#include "common/arena.h"
+#include "common/rpc/rpc_server.h"
+#include "integration/http.h"
+#include "integration/json_get.h"
+#include "integration/process.h"
+
+#define TOYS 5 /* in the list, two a page */
+
+static struct rpc_server *server;
+static struct process gatewayd;
+static struct http *http;
+static char dir[PATH_MAX];
+
+static void
+toy_get(struct rpc_call *call, void *closure)
+{
+	const Toy__V1__GetToyRequest *request = (const void *)rpc_call_request(call);
+	Toy__V1__Toy toy = TOY__V1__TOY__INIT;
+	struct error error;
+
+	(void)closure;
+	if (request == NULL) {
+		return;
+	}
+	if (request->id == 13) {
+		error_set(&error, STATUS_FAILED_PRECONDITION, "TOY_BROKEN", "toy 13 is broken");
+		rpc_call_fail(call, &error);
+		return;
+	}
+	toy.id = request->id;
+	toy.name = (char *)(uintptr_t) "Ted";
+	toy.secret = (char *)(uintptr_t) "stuffing";
+	rpc_call_finish(call, &toy.base);
+}
+
+/* The page token is the number of toys before the page. */
+static void
+toy_list(struct rpc_call *call, void *closure)
+{
+	const Toy__V1__ListToysRequest *request = (const void *)rpc_call_request(call);
+	Toy__V1__ListToysResponse response = TOY__V1__LIST_TOYS_RESPONSE__INIT;
+	Toy__V1__Toy toys[2] = {TOY__V1__TOY__INIT, TOY__V1__TOY__INIT};
+	Toy__V1__Toy *list[2] = {&toys[0], &toys[1]};
+	char token[16];
+	int before;
+
+	(void)closure;
+	if (request == NULL) {
+		return;
+	}
+	before = atoi(request->page_token);
+	response.n_toys = before + 2 > TOYS ? (size_t)(TOYS - before) : 2;
+	response.toys = list;
+	for (size_t i = 0; i < response.n_toys; i++) {
+		toys[i].id = before + 1 + (int)i;
+	}
+	if (before + 2 < TOYS) {
+		snprintf(token, sizeof(token), "%d", before + 2);
+		response.next_page_token = token;
+	}
+	rpc_call_finish(call, &response.base);
+}
+
+static void
+toy_create(struct rpc_call *call, void *closure)
+{
+	const Toy__V1__CreateToyRequest *request = (const void *)rpc_call_request(call);
+
+	(void)closure;
+	if (request == NULL) {
+		return;
+	}
+	request->toy->id = 42;
+	rpc_call_finish(call, &request->toy->base);
+}
+
+static const struct rpc_method methods[] = {
+    {.name = "toy.v1.ToyService/GetToy",
+	.input = &toy__v1__get_toy_request__descriptor,
+	.output = &toy__v1__toy__descriptor,
+	.start = toy_get},
+    {.name = "toy.v1.ToyService/ListToys",
+	.input = &toy__v1__list_toys_request__descriptor,
+	.output = &toy__v1__list_toys_response__descriptor,
+	.start = toy_list},
+    {.name = "toy.v1.ToyService/CreateToy",
+	.input = &toy__v1__create_toy_request__descriptor,
+	.output = &toy__v1__toy__descriptor,
+	.start = toy_create},
+};
+
+static void
+a_toy_is_read(void **state)
+{
+	const struct http_answer *answer = http_send(http, "GET /toys/7", NULL, NULL);
+	yajl_val toy;
+
+	(void)state;
+	assert_int_equal(answer->status, 200);
+	assert_null(strstr(answer->body, "stuffing"));
+	toy = json_parse(answer->body);
+	assert_int_equal(json_int(toy, "id"), 7);
+	assert_string_equal(json_text(toy, "name"), "Ted");
+	assert_string_equal(json_text(toy, "href"), "/toys/7?name=Ted");
+	yajl_tree_free(toy);
+}
+
+static void
+a_toy_is_created(void **state)
+{
+	const struct http_answer *answer = http_send(
+	    http, "POST /toys", NULL, "{\"name\":\"Rex\",\"tags\":[\"a\",\"b\"],\"price\":1.5}");
+
+	(void)state;
+	assert_int_equal(answer->status, 201);
+	assert_string_equal(http_header(answer, "location"), "/toys/42");
+	assert_non_null(strstr(answer->body, "\"tags\":[\"a\",\"b\"]"));
+	assert_non_null(strstr(answer->body, "\"price\":1.5"));
+}
+
+static void
+all_pages_of_toys_are_one_list(void **state)
+{
+	const struct http_answer *answer = http_send(http, "GET /toys", NULL, NULL);
+	yajl_val list;
+
+	(void)state;
+	assert_int_equal(answer->status, 200);
+	list = json_parse(answer->body);
+	assert_int_equal(json_count(list, "toys"), TOYS);
+	assert_int_equal(json_int(list, "toys.4.id"), TOYS);
+	yajl_tree_free(list);
+}
+
+static void
+a_reason_has_the_status_that_the_proto_gives_it(void **state)
+{
+	const struct http_answer *answer = http_send(http, "GET /toys/13", NULL, NULL);
+
+	(void)state;
+	assert_int_equal(answer->status, 410);
+	assert_non_null(strstr(answer->body, "\"reason\":\"TOY_BROKEN\""));
+}
+
+static void
+a_method_the_service_lacks_is_501(void **state)
+{
+	(void)state;
+	assert_int_equal(http_send(http, "DELETE /toys/7", NULL, NULL)->status, 501);
+}
+
+static void
+users_are_unknown_to_this_gateway(void **state)
+{
+	(void)state;
+	assert_int_equal(http_send(http, "GET /users", NULL, NULL)->status, 404);
+}
+
+static void
+start_gatewayd(unsigned port, unsigned backend)
+{
+	char listen[64];
+	char backends[64];
+	char log[PATH_MAX + 16];
+	const char *argv[] = {
+	    process_program("gatewayd"), listen, backends, "--descriptors=build/gen/toy.pb", NULL};
+
+	snprintf(listen, sizeof(listen), "--listen=127.0.0.1:%u", port);
+	snprintf(backends, sizeof(backends), "--backends=tcp://127.0.0.1:%u", backend);
+	snprintf(log, sizeof(log), "%s/gatewayd.log", dir);
+	process_start(&gatewayd, argv, log);
+}
+
+static int
+start(void **state)
+{
+	struct rpc_server_options options = {.methods = methods,
+	    .method_count = sizeof(methods) / sizeof(methods[0]),
+	    .request_max_bytes = 1 << 20,
+	    .batch_max_calls = 100,
+	    .messages_max = 16,
+	    .default_timeout_ms = 5000,
+	    .timeout_max_ms = 5000};
+	unsigned backend = process_free_port();
+	unsigned port = process_free_port();
+	char base[64];
+	char url[64];
+	struct error error;
+
+	(void)state;
+	process_make_dir(dir);
+	snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", backend);
+	snprintf(base, sizeof(base), "http://127.0.0.1:%u", port);
+	start_gatewayd(port, backend);
+	options.listen = url;
+	assert_int_equal(rpc_server_open(&server, &options, &error), STATUS_OK);
+	http = http_new(base);
+	while (http_send(http, "GET /toys/1", NULL, NULL)->status != 200) {
+		assert_true(process_running(&gatewayd));
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	return 0;
+}
+
+static void
+gatewayd_stops_cleanly(void **state)
+{
+	(void)state;
+	assert_int_equal(process_stop(&gatewayd), 0);
+	rpc_server_close(&server);
+	http_free(&http);
+	process_remove_dir(dir);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_toy_is_read),
+	    cmocka_unit_test(a_toy_is_created),
+	    cmocka_unit_test(all_pages_of_toys_are_one_list),
+	    cmocka_unit_test(a_reason_has_the_status_that_the_proto_gives_it),
+	    cmocka_unit_test(a_method_the_service_lacks_is_501),
+	    cmocka_unit_test(users_are_unknown_to_this_gateway),
+	    cmocka_unit_test(gatewayd_stops_cleanly),
+	};
+
+	return cmocka_run_group_tests(tests, start, NULL);
+}
