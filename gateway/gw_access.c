@@ -26,7 +26,9 @@ static void
 gw_access_log(h2o_logger_t *logger, h2o_req_t *req)
 {
 	enum log_level level = gw_loop_of(req)->options.api->access_log ? LOG_INFO : LOG_DEBUG;
-	const struct timeval *begin = &req->timestamps.request_begin_at;
+	const struct timeval *begin = req->timestamps.request_begin_at.tv_sec != 0
+					  ? &req->timestamps.request_begin_at
+					  : &req->processed_at.at; /* HTTP/2 */
 	struct timeval now;
 	size_t path_len;
 

@@ -4,9 +4,19 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define GW_HOST_MAX 256
+
+/* getaddrinfo takes larger numbers for smaller ones. */
+static bool
+gw_address_is_port(const char *text)
+{
+	size_t len = strspn(text, "0123456789");
+
+	return len > 0 && len <= 5 && text[len] == '\0' && atoi(text) <= 65535;
+}
 
 /* Splits at the last colon, and takes the brackets off. */
 static bool
@@ -41,7 +51,7 @@ gw_address_read(struct gw_address *address, const char *text, unsigned port, str
 	const char *service;
 	int result;
 
-	if (!gw_address_split(text, host, &service)) {
+	if (!gw_address_split(text, host, &service) || !gw_address_is_port(service)) {
 		return error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_ADDRESS",
 		    "listen \"%s\" is no address: write HOST:PORT, as 127.0.0.1:5000 or "
 		    "[::1]:5000",

@@ -24,8 +24,8 @@ gw_api_read_file(struct buf *bytes, const char *path, struct error *error)
 	bool failed;
 
 	if (file == NULL) {
-		return error_set(error, STATUS_INVALID_ARGUMENT, "NO_DESCRIPTORS",
-		    "descriptors %s: %s", path, strerror(errno));
+		return error_set(
+		    error, STATUS_INVALID_ARGUMENT, "NO_DESCRIPTORS", "%s", strerror(errno));
 	}
 	while (got > 0 && buf_reserve(bytes, 65536)) {
 		got = fread(bytes->data + bytes->len, 1, 65536, file);
@@ -35,7 +35,7 @@ gw_api_read_file(struct buf *bytes, const char *path, struct error *error)
 	fclose(file);
 	return !failed ? STATUS_OK
 		       : error_set(error, STATUS_INVALID_ARGUMENT, "NO_DESCRIPTORS",
-			     "descriptors %s: cannot be read; is it a file?", path);
+			     "cannot be read; is it a file?");
 }
 
 static enum status_code
@@ -52,7 +52,9 @@ gw_api_load_schema(struct gw_api *api, const char *path, struct error *error)
 		status = schema_new(&api->schema, (const uint8_t *)bytes.data, bytes.len, error);
 	}
 	buf_fini(&bytes);
-	return status;
+	return status == STATUS_OK ? status
+				   : error_set(error, error->code, error->reason,
+					 "descriptors %s: %s", path, error->message);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "common/log.h"
+#include "common/rpc/rpc_url.h"
 #include "common/version.h"
 #include "gateway/gw_address.h"
 
@@ -58,6 +59,16 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
 };
 
 static bool
+gw_conf_check_backends(const struct conf *conf, struct error *error)
+{
+	struct rpc_urls urls;
+	bool valid = rpc_urls_init(&urls, conf_text(conf, GW_BACKENDS), error) == STATUS_OK;
+
+	rpc_urls_fini(&urls);
+	return valid;
+}
+
+static bool
 gw_conf_check(const struct conf *conf, struct error *error)
 {
 	const char *listen = conf_text(conf, GW_LISTEN);
@@ -74,7 +85,7 @@ gw_conf_check(const struct conf *conf, struct error *error)
 		    listen);
 		return false;
 	}
-	return true;
+	return gw_conf_check_backends(conf, error);
 }
 
 const struct conf_program gw_program = {

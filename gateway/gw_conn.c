@@ -1,6 +1,7 @@
 #include "gateway/gw_conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <h2o/http1.h>
 #include <h2o/http2.h>
 #include <netinet/tcp.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -23,13 +25,59 @@
 /* While draining, how long a connection that has brought no request yet may wait with it. */
 #define GW_CONN_FIRST_REQUEST_NS (500 * CLOCK_NS_PER_MS)
 
-#define GW_HTTP2_PREFACE         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+/* How long a client may go on sending after it was told that it is in vain. */
+#define GW_CONN_LINGER_NS (2000 * CLOCK_NS_PER_MS)
+
+#define GW_HTTP2_PREFACE  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+static void gw_conn_closed(void *data);
+
+/* What has come is in the socket's buffer. */
+static void
+gw_conn_throw_away(h2o_socket_t *sock, const char *err)
+{
+	if (err != NULL) {
+		h2o_socket_close(sock);
+		return;
+	}
+	h2o_buffer_consume(&sock->input, sock->input->size);
+}
+
+/* The library has closed its socket; ours, on the second descriptor, takes its place. */
+static void
+gw_conn_begin_to_linger(struct gw_conn *conn)
+{
+	h2o_socket_t *sock = h2o_evloop_socket_create(
+	    conn->loop->context.loop, conn->linger_fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
+
+	shutdown(conn->linger_fd, SHUT_WR);
+	conn->linger_fd = -1;
+	conn->sock = sock;
+	conn->phase = GW_CONN_LINGERING;
+	conn->phase_since_ns = clock_now_ns();
+	sock->on_close.cb = gw_conn_closed;
+	sock->on_close.data = conn;
+	h2o_socket_read_start(sock, gw_conn_throw_away);
+}
+
+void
+gw_conn_linger(struct gw_conn *conn)
+{
+	if (!conn->http2 && conn->linger_fd < 0) {
+		conn->linger_fd =
+		    fcntl(h2o_socket_get_fd(conn->sock), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	}
+}
 
 static void
 gw_conn_closed(void *data)
 {
 	struct gw_conn *conn = data;
 
+	if (conn->linger_fd >= 0) {
+		gw_conn_begin_to_linger(conn);
+		return;
+	}
 	LIST_REMOVE(conn, link);
 	gw_peers_release(conn->loop->options.peers, &conn->peer);
 	atomic_fetch_sub(conn->loop->options.connections, 1);
@@ -112,6 +160,7 @@ gw_conn_open(struct gw_loop *loop, h2o_socket_t *sock)
 	}
 	conn->loop = loop;
 	conn->sock = sock;
+	conn->linger_fd = -1;
 	conn->connected_at = *h2o_get_timestamp(&loop->context, NULL, NULL);
 	conn->phase_since_ns = clock_now_ns();
 	LIST_INSERT_HEAD(&loop->conns, conn, link);
@@ -214,6 +263,7 @@ gw_conn_patience_ns(const struct gw_conn *conn)
 	case GW_CONN_IDLE: return options->idle_timeout_ns;
 	case GW_CONN_HEAD: return options->header_timeout_ns;
 	case GW_CONN_BODY: return options->body_timeout_ns;
+	case GW_CONN_LINGERING: return GW_CONN_LINGER_NS;
 	case GW_CONN_BUSY: break;
 	}
 	return CLOCK_NEVER_NS;

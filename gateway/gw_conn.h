@@ -2,9 +2,10 @@
  * A connection, beside what the HTTP library keeps of it: accepted here, cut
  * when it is too slow or resets too many of its streams. Thread of its loop.
  *
- *	SNIFFED -> HTTP/1 or HTTP/2 -> freed when its socket is closed
+ *	SNIFFED -> HTTP/1 or HTTP/2 -> LINGERING -> freed when its socket is closed
  *
  * SNIFFED, while it is not known which of the two it is, only with http2 on.
+ * LINGERING only after an error that was answered before all was read.
  */
 #ifndef GATEWAY_GW_CONN_H
 #define GATEWAY_GW_CONN_H
@@ -13,10 +14,11 @@
 
 /* What a connection waits for from its client. */
 enum gw_conn_phase {
-	GW_CONN_IDLE, /* for a request */
-	GW_CONN_HEAD, /* for the rest of its head */
-	GW_CONN_BODY, /* for the rest of its body */
-	GW_CONN_BUSY  /* for nothing: a request is being answered */
+	GW_CONN_IDLE,     /* for a request */
+	GW_CONN_HEAD,     /* for the rest of its head */
+	GW_CONN_BODY,     /* for the rest of its body */
+	GW_CONN_BUSY,     /* for nothing: a request is being answered */
+	GW_CONN_LINGERING /* for the end of what it sends to no purpose */
 };
 
 struct gw_conn {
@@ -28,6 +30,7 @@ struct gw_conn {
 	bool sniffed;
 	bool http2;
 	bool cut;          /* what it still brings is not worth an answer */
+	int linger_fd;     /* a second descriptor of the socket; -1: it does not linger */
 	uint64_t requests; /* that have ended */
 	unsigned resets;   /* streams that ended before their answer, less those answered */
 
@@ -45,6 +48,14 @@ struct gw_conn *gw_conn_of(const h2o_req_t *req);
 
 /* A request of the connection has ended, with its answer or before it. */
 void gw_conn_request_ended(struct gw_conn *conn, bool answered);
+
+/*
+ * To be called before an error is answered while the client may still be
+ * sending. When the library closes the connection, what comes is read and
+ * thrown away for a moment, as closing with bytes unread would reset the
+ * connection, and the client might never see the answer (RFC 9112 section 9.6).
+ */
+void gw_conn_linger(struct gw_conn *conn);
 
 /*
  * Cuts connections of the loop that have been in their phase for too long;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "gateway/gw_loop.h"
+#include "gateway/gw_conn.h"
 #include "gateway/gw_media.h"
 #include "gateway/gw_problem.h"
 #include "gateway/gw_request.h"
@@ -74,6 +74,7 @@ gw_stray_setup(h2o_filter_t *filter, h2o_req_t *req, h2o_ostream_t **slot)
 		h2o_setup_next_ostream(req, slot);
 		return;
 	}
+	gw_conn_linger(gw_conn_of(req));
 	id = h2o_mem_alloc_pool(&req->pool, GW_REQUEST_ID_MAX + 1);
 	gw_request_id(req, id);
 	stray = (struct gw_stray *)h2o_add_ostream(req, sizeof(*stray), slot);

@@ -120,6 +120,7 @@ stack_start_accountd(struct stack *stack, unsigned index)
 	char url[STACK_URL_MAX];
 
 	snprintf(program, sizeof(program), "%s", process_program("accountd"));
+	stack_args(&command, stack->accountd_wrapper);
 	command.argv[command.argc++] = program;
 	stack_accountd_url(stack, index, url);
 	stack_arg(&command, "--listen=%s", url);

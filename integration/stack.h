@@ -32,7 +32,8 @@ struct stack {
 	const char *accountd_hosts[STACK_ACCOUNTD_MAX]; /* NULL: 127.0.0.1 */
 	unsigned accountd_ports[STACK_ACCOUNTD_MAX];    /* 0: a free one, written here */
 	const char *backends; /* gatewayd's; NULL: the URL of each accountd */
-	const char *gatewayd_wrapper[STACK_WRAPPER_MAX]; /* goes before its command */
+	const char *accountd_wrapper[STACK_WRAPPER_MAX]; /* goes before its command */
+	const char *gatewayd_wrapper[STACK_WRAPPER_MAX];
 
 	char dir[PATH_MAX];
 	struct mariadb mariadb;

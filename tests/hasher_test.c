@@ -249,6 +249,36 @@ a_full_queue_refuses_and_says_when_to_retry(void **state)
 }
 
 static void
+a_task_whose_turn_would_come_too_late_is_refused_at_once(void **state)
+{
+	struct hasher *one = hasher(1, 10);
+	static struct work works[2];
+	static struct work late;
+	struct error error;
+
+	(void)state;
+	work_init(&works[0], ITEMS_MAX); /* tells how long a hash takes */
+	work_submit(one, &works[0]);
+	work_wait_ended(&works[0], STATUS_OK);
+	work_init(&works[0], 1);
+	works[0].hold = true;
+	work_submit(one, &works[0]);
+	work_wait(&works[0].begun);
+
+	work_init(&late, 1);
+	late.task.deadline_ns = clock_now_ns();
+	assert_int_equal(hasher_submit(one, &late.task, &error), STATUS_RESOURCE_EXHAUSTED);
+	assert_string_equal(error.reason, "QUEUE_FULL");
+	assert_true(error.retry_after_ms >= 1000);
+	work_init(&works[1], 1);
+	work_submit(one, &works[1]);
+	work_release(&works[0]);
+	work_wait_ended(&works[1], STATUS_OK);
+	hasher_stop(&one);
+	assert_int_equal(late.ends, 0);
+}
+
+static void
 a_task_past_its_deadline_is_not_begun(void **state)
 {
 	struct hasher *one = hasher(1, 10);
@@ -338,6 +368,7 @@ main(void)
 	    cmocka_unit_test(a_task_that_refuses_to_begin_is_gone),
 	    cmocka_unit_test(a_single_one_overtakes_a_bulk_that_came_before),
 	    cmocka_unit_test(a_full_queue_refuses_and_says_when_to_retry),
+	    cmocka_unit_test(a_task_whose_turn_would_come_too_late_is_refused_at_once),
 	    cmocka_unit_test(a_task_past_its_deadline_is_not_begun),
 	    cmocka_unit_test(a_deadline_that_passes_on_the_way_ends_the_task_once),
 	    cmocka_unit_test(a_password_without_memory_to_hash_it_fails_its_task),

@@ -213,14 +213,6 @@ backend_receive(struct backend *backend, nng_msg *message)
 }
 
 static void
-backend_send(struct backend_context *context, nng_msg *reply)
-{
-	context->state = BACKEND_SENDING;
-	nng_aio_set_msg(context->aio, reply);
-	nng_ctx_send(context->ctx, context->aio);
-}
-
-static void
 backend_received(struct backend_context *context)
 {
 	struct backend *backend = context->backend;
@@ -230,16 +222,27 @@ backend_received(struct backend_context *context)
 	nng_aio_set_msg(context->aio, NULL);
 	pthread_mutex_lock(&backend->lock);
 	reply = backend_receive(backend, message);
-	if (reply == NULL) {
-		context->state = BACKEND_HELD;
-		context->held = message;
-	}
+	context->state = reply == NULL ? BACKEND_HELD : BACKEND_SENDING;
+	context->held = reply == NULL ? message : NULL;
 	pthread_cond_broadcast(&backend->changed);
 	pthread_mutex_unlock(&backend->lock);
 	if (reply != NULL) {
 		nng_msg_free(message);
-		backend_send(context, reply);
+		nng_aio_set_msg(context->aio, reply);
+		nng_ctx_send(context->ctx, context->aio);
 	}
+}
+
+static enum backend_state
+backend_set_receiving(struct backend_context *context)
+{
+	enum backend_state before;
+
+	pthread_mutex_lock(&context->backend->lock);
+	before = context->state;
+	context->state = BACKEND_RECEIVING;
+	pthread_mutex_unlock(&context->backend->lock);
+	return before;
 }
 
 static void
@@ -251,7 +254,7 @@ backend_event(void *closure)
 	if (result == NNG_ECLOSED || result == NNG_ECANCELED) {
 		return;
 	}
-	if (context->state == BACKEND_RECEIVING && result == 0) {
+	if (backend_set_receiving(context) == BACKEND_RECEIVING && result == 0) {
 		backend_received(context);
 		return;
 	}
@@ -259,7 +262,6 @@ backend_event(void *closure)
 		nng_msg_free(nng_aio_get_msg(context->aio));
 		nng_aio_set_msg(context->aio, NULL);
 	}
-	context->state = BACKEND_RECEIVING;
 	nng_ctx_recv(context->ctx, context->aio);
 }
 
@@ -363,7 +365,9 @@ backend_release(struct backend *backend)
 			    mockvideo__rpc__v1__call_batch__unpack(
 				NULL, nng_msg_len(context->held), nng_msg_body(context->held));
 
-			backend_send(context, backend_reply_to(batch, backend->health));
+			context->state = BACKEND_SENDING;
+			nng_aio_set_msg(context->aio, backend_reply_to(batch, backend->health));
+			nng_ctx_send(context->ctx, context->aio);
 			mockvideo__rpc__v1__call_batch__free_unpacked(batch, NULL);
 			nng_msg_free(context->held);
 			context->held = NULL;

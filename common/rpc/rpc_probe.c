@@ -9,6 +9,9 @@
 /* So often is an endpoint probed that is out of the rotation. */
 #define RPC_PROBE_EJECTED_MS 500
 
+/* A connection that has been silent for so long, though probed, is given up for a new one. */
+#define RPC_SILENCE_MAX_MS 5000
+
 /* So many calls in a row without an answer eject an endpoint. */
 #define RPC_TIMEOUTS_MAX 3
 
@@ -72,6 +75,17 @@ rpc_probe_health(const struct rpc_reply *reply)
 	return serving ? RPC_HEALTH_SERVING : RPC_HEALTH_NOT_SERVING;
 }
 
+/* The other end may not know the connection any more, and never say so. */
+static void
+rpc_probe_hang_up(const struct rpc_endpoint *endpoint, int64_t now_ns)
+{
+	nng_pipe pipe = {endpoint->pipe};
+
+	if (now_ns - endpoint->heard_ns > RPC_SILENCE_MAX_MS * CLOCK_NS_PER_MS) {
+		nng_pipe_close(pipe);
+	}
+}
+
 static void
 rpc_probe_done(struct rpc_reply *reply, void *closure)
 {
@@ -85,6 +99,7 @@ rpc_probe_done(struct rpc_reply *reply, void *closure)
 			endpoint->health = rpc_probe_health(reply);
 		} else if (reply->error.code == STATUS_DEADLINE_EXCEEDED) {
 			rpc_probe_eject(endpoint, &todo);
+			rpc_probe_hang_up(endpoint, todo.now_ns);
 		}
 		rpc_probe_set_timer(
 		    endpoint, rpc_probe_after(todo.now_ns, rpc_probe_interval_ms(endpoint)));

@@ -236,7 +236,8 @@ rpc_server_close(struct rpc_server **server)
 	}
 	pthread_mutex_unlock(&closed->lock);
 	rpc_listen_flush(closed->socket, RPC_FLUSH_MS);
-	nng_close(closed->socket);
-	rpc_server_free(closed);
 	*server = NULL;
+	if (rpc_transport_close(closed->socket.id)) {
+		rpc_server_free(closed);
+	}
 }

@@ -66,7 +66,8 @@ hasher_hash(struct hasher *hasher, const struct hasher_item *item)
 
 	password_wipe(item->password);
 	pthread_mutex_lock(&hasher->lock);
-	hasher->item_ns += (took_ns - hasher->item_ns) / HASHER_SMOOTHING;
+	hasher->item_ns +=
+	    (took_ns - hasher->item_ns) / (hasher->item_ns == 0 ? 1 : HASHER_SMOOTHING);
 	pthread_mutex_unlock(&hasher->lock);
 	return hashed ? STATUS_OK : STATUS_RESOURCE_EXHAUSTED;
 }
@@ -189,6 +190,20 @@ hasher_retry_ms(const struct hasher *hasher)
 						     : ms);
 }
 
+/*
+ * Whether the task's turn comes while half of its time is left, so that it ends
+ * in time although hashes take longer now and then: a hash that comes too late
+ * takes the place of one that does not.
+ */
+static bool
+hasher_has_time_for(const struct hasher *hasher, const struct hasher_task *task)
+{
+	int64_t left_ns = task->deadline_ns - clock_now_ns();
+	int64_t wait_ns = hasher->item_ns * (int64_t)hasher->tasks / hasher->options.threads;
+
+	return hasher->tasks < hasher->options.threads || wait_ns < left_ns / 2;
+}
+
 enum status_code
 hasher_submit(struct hasher *hasher, struct hasher_task *task, struct error *error)
 {
@@ -200,7 +215,7 @@ hasher_submit(struct hasher *hasher, struct hasher_task *task, struct error *err
 	task->begun = false;
 	task->status = STATUS_OK;
 	pthread_mutex_lock(&hasher->lock);
-	if (hasher->tasks < hasher->options.queue_max) {
+	if (hasher->tasks < hasher->options.queue_max && hasher_has_time_for(hasher, task)) {
 		hasher->tasks++;
 		hasher_push(hasher, task);
 	} else {

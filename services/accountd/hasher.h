@@ -63,9 +63,9 @@ enum status_code hasher_start(
     struct hasher **hasher, const struct hasher_options *options, struct error *error);
 
 /*
- * Queues the task and takes it, or else gives RESOURCE_EXHAUSTED, with a
- * retry_after_ms. Only the first four members are to be set. Any thread; never
- * blocks.
+ * Queues the task and takes it. When the queue is full, or so long that the
+ * deadline would pass, gives RESOURCE_EXHAUSTED with a retry_after_ms instead.
+ * Only the first four members are to be set. Any thread; never blocks.
  */
 enum status_code hasher_submit(
     struct hasher *hasher, struct hasher_task *task, struct error *error);

@@ -11,11 +11,43 @@
 #define USER_RETRY_AFTER_MS 1000
 
 void
+user_fail_all(struct rpc_call **calls, size_t count, const struct error *error)
+{
+	for (size_t i = 0; i < count; i++) {
+		rpc_call_fail(calls[i], error);
+	}
+}
+
+static void
+user_fail_unavailable(struct rpc_call **calls, size_t count)
+{
+	struct error error;
+
+	error_set(&error, STATUS_UNAVAILABLE, "STORE_UNAVAILABLE",
+	    "the database is not available: nothing was done, try again");
+	error.retry_after_ms = USER_RETRY_AFTER_MS;
+	user_fail_all(calls, count, &error);
+}
+
+void
 user_start_queued(struct rpc_call *call, void *closure)
 {
 	struct user_service *service = closure;
 
 	rpc_pool_submit(service->workers, rpc_call_method(call)->kind, call);
+}
+
+/* A store that is away, or stands still, is no reason to wait for a worker. */
+void
+user_start_health(struct rpc_call *call, void *closure)
+{
+	struct user_service *service = closure;
+
+	if (store_watch_serving(service->watch)) {
+		user_start_queued(call, closure);
+	} else {
+		user_fail_unavailable(&call, 1);
+	}
 }
 
 #define METHOD(its_name, input_type, output_type, start_fn, its_kind, has_secret)                  \
@@ -38,7 +70,7 @@ static const struct rpc_method user_methods[] = {
 	USER_KIND_BULK, true),
     METHOD("DeleteUser", delete_user_request, delete_user_response, user_start_queued,
 	USER_KIND_WRITE, false),
-    METHOD("CheckHealth", check_health_request, check_health_response, user_start_queued,
+    METHOD("CheckHealth", check_health_request, check_health_response, user_start_health,
 	USER_KIND_HEALTH, false),
 };
 
@@ -47,14 +79,6 @@ user_service_methods(size_t *count)
 {
 	*count = sizeof(user_methods) / sizeof(user_methods[0]);
 	return user_methods;
-}
-
-void
-user_fail_all(struct rpc_call **calls, size_t count, const struct error *error)
-{
-	for (size_t i = 0; i < count; i++) {
-		rpc_call_fail(calls[i], error);
-	}
 }
 
 int64_t
@@ -73,15 +97,10 @@ user_latest_deadline_ns(struct rpc_call **calls, size_t count)
 bool
 user_require_ready(struct user_service *service, struct rpc_call **calls, size_t count)
 {
-	struct error error;
-
 	if (store_watch_page_key(service->watch) != NULL) {
 		return true;
 	}
-	error_set(&error, STATUS_UNAVAILABLE, "STORE_UNAVAILABLE",
-	    "the database is not available: nothing was done, try again");
-	error.retry_after_ms = USER_RETRY_AFTER_MS;
-	user_fail_all(calls, count, &error);
+	user_fail_unavailable(calls, count);
 	return false;
 }
 

@@ -36,9 +36,13 @@ struct user_service {
 	atomic_uint workers_taken;
 };
 
-/* Starts of methods: queued for the store's workers, or for the hasher first. */
+/*
+ * Starts of methods: queued for the store's workers, or for the hasher first;
+ * health is refused at once while the store does not answer.
+ */
 void user_start_queued(struct rpc_call *call, void *service);
 void user_start_hashed(struct rpc_call *call, void *service);
+void user_start_health(struct rpc_call *call, void *service);
 
 /* The work of each kind, for rpc_kind. */
 void user_get_run(void *worker, struct rpc_call **calls, size_t count);
