@@ -1,0 +1,241 @@
+/* What tools/install installs is enough: for running, and for building a client. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "integration/stack.h"
+
+/* The client is built as this test is, so that it is checked by the same means. */
+#ifdef __clang__
+#define COMPILER "clang"
+#else
+#define COMPILER "gcc"
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZERS "-fsanitize=address,undefined"
+#elif defined(__SANITIZE_THREAD__)
+#define SANITIZERS "-fsanitize=thread"
+#else
+#define SANITIZERS ""
+#endif
+
+static struct stack stack;
+static char dir[PATH_MAX];
+static char prefix[PATH_MAX + 16];
+static char out[65536];
+
+static int
+run(const char *a, const char *b, const char *c, const char *d)
+{
+	const char *argv[] = {a, b, c, d, NULL};
+
+	return process_run(argv, out, sizeof(out));
+}
+
+static void
+assert_says(const char *text)
+{
+	if (strstr(out, text) == NULL) {
+		fail_msg("no '%s' in: %s", text, out);
+	}
+}
+
+/* The path of an installed file, in static memory. */
+static const char *
+installed(const char *name)
+{
+	static char path[PATH_MAX + 256];
+
+	snprintf(path, sizeof(path), "%s/%s", prefix, name);
+	return path;
+}
+
+/* The variant that this test is of, as tools/install names it. */
+static const char *
+variant(void)
+{
+	static char name[64];
+	char *path = strdup(process_program(""));
+	char *slash;
+
+	assert_non_null(path);
+	path[strlen(path) - 1] = '\0';
+	slash = strrchr(path, '/');
+	assert_non_null(slash);
+	snprintf(name, sizeof(name), "--variant=%s", slash + 1);
+	free(path);
+	return name;
+}
+
+static void
+every_part_is_installed(void **state)
+{
+	static const char *const files[] = {
+	    "bin/accountd",
+	    "bin/gatewayd",
+	    "bin/mvctl",
+	    "lib/libmockvideo-rpc.a",
+	    "lib/pkgconfig/mockvideo-rpc.pc",
+	    "include/mockvideo-rpc/common/rpc/rpc_channel.h",
+	    "include/mockvideo-rpc/common/rpc/rpc_stub.h",
+	    "include/mockvideo-rpc/mockvideo/rpc.pb-c.h",
+	    "share/mockvideo/proto/account/v1/user.proto",
+	    "share/mockvideo/proto/mockvideo/rest.proto",
+	    "share/man/man1/mvctl.1",
+	    "share/bash-completion/completions/mvctl",
+	    "share/doc/mockvideo-rpc/examples/client.c",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (access(installed(files[i]), R_OK) != 0) {
+			fail_msg("%s is missing", files[i]);
+		}
+	}
+}
+
+/* Each by itself, so that none needs another before it. */
+static void
+every_header_compiles_by_itself(void **state)
+{
+	static const char script[] =
+	    "cd \"$0/include/mockvideo-rpc\" || exit 1\n"
+	    "find . -name '*.h' | sort >\"$1/headers\"\n"
+	    "while read -r header; do\n"
+	    "	echo \"#include <${header#./}>\" | " COMPILER " -std=c11 -Wall -Wextra -Werror \\\n"
+	    "		$(pkg-config --cflags mockvideo-rpc) -fsyntax-only -x c - || exit 1\n"
+	    "done <\"$1/headers\"\n"
+	    "wc -l <\"$1/headers\"\n";
+	const char *argv[] = {"bash", "-c", script, prefix, dir, NULL};
+
+	(void)state;
+	if (process_run(argv, out, sizeof(out)) != 0) {
+		fail_msg("%s", out);
+	}
+	assert_true(atoi(out) >= 9);
+}
+
+static void
+a_client_is_built_from_installed_files_alone_and_works(void **state)
+{
+	char client[PATH_MAX + 32];
+	char url[64];
+
+	(void)state;
+	snprintf(client, sizeof(client), "%s/client", dir);
+	if (run(installed("share/doc/mockvideo-rpc/examples/build.sh"), dir, NULL, NULL) != 0) {
+		fail_msg("the build: %s", out);
+	}
+	snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", stack.accountd_ports[0]);
+	if (run(client, url, NULL, NULL) != 0) {
+		fail_msg("the client: %s", out);
+	}
+	/* The two reads are in flight together, and end in any order. */
+	assert_memory_equal(out, "created: user 1, Brian Wilson\n", 30);
+	assert_says("\ngot: user 1, Brian Wilson <goodvibrations@example.com>\n");
+	assert_says("\nlisted: 1 of account 7\n");
+	assert_says("\nrefused: ALREADY_EXISTS, reason DUPLICATE_EMAIL: attempt to insert "
+		    "duplicate user\n");
+	assert_null(strstr(out, "failed"));
+}
+
+static void
+installed_programs_run(void **state)
+{
+	static const char *const programs[] = {"accountd", "gatewayd", "mvctl"};
+	char version[64];
+
+	(void)state;
+	assert_int_equal(run("pkg-config", "--modversion", "mockvideo-rpc", NULL), 0);
+	snprintf(version, sizeof(version), "%.60s", out);
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "bin/%s", programs[i]);
+		assert_int_equal(run(installed(path), "--version", NULL, NULL), 0);
+		assert_says(programs[i]);
+		assert_says(version);
+	}
+}
+
+static void
+installing_again_and_below_destdir_works(void **state)
+{
+	char path[PATH_MAX + 64];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/staging", dir);
+	setenv("DESTDIR", path, 1);
+	assert_int_equal(run("tools/install", variant(), "--no-build", "/usr"), 0);
+	assert_int_equal(run("tools/install", variant(), "--no-build", "/usr"), 0);
+	unsetenv("DESTDIR");
+	snprintf(path, sizeof(path), "%s/staging/usr/lib/pkgconfig/mockvideo-rpc.pc", dir);
+	assert_int_equal(run("cat", path, NULL, NULL), 0);
+	assert_says("prefix=/usr\n");
+}
+
+static void
+a_wrong_command_line_installs_nothing(void **state)
+{
+	(void)state;
+	assert_int_not_equal(run("tools/install", NULL, NULL, NULL), 0);
+	assert_says("--help");
+	assert_int_not_equal(run("tools/install", "--no-build", "here", NULL), 0);
+	assert_says("must begin with /");
+	assert_int_not_equal(run("tools/install", "--variant=debug", "/nowhere", NULL), 0);
+	assert_says("release, clang, asan or tsan");
+	assert_int_not_equal(run("tools/install", "--prefix=/nowhere", NULL, NULL), 0);
+	assert_says("unknown flag");
+}
+
+static int
+start(void **state)
+{
+	char path[PATH_MAX + 64];
+
+	(void)state;
+	process_make_dir(dir);
+	snprintf(prefix, sizeof(prefix), "%s/prefix", dir);
+	if (run("tools/install", variant(), "--no-build", prefix) != 0) {
+		print_error("%s\n", out);
+		return 1;
+	}
+	snprintf(path, sizeof(path), "%s/lib/pkgconfig", prefix);
+	setenv("PKG_CONFIG_PATH", path, 1);
+	setenv("CC", COMPILER, 1);
+	setenv("CFLAGS", "-std=c11 -g -Wall -Wextra -Werror " SANITIZERS, 1);
+	stack_start(&stack);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	process_remove_dir(dir);
+	stack_stop(&stack);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_part_is_installed),
+	    cmocka_unit_test(every_header_compiles_by_itself),
+	    cmocka_unit_test(a_client_is_built_from_installed_files_alone_and_works),
+	    cmocka_unit_test(installed_programs_run),
+	    cmocka_unit_test(installing_again_and_below_destdir_works),
+	    cmocka_unit_test(a_wrong_command_line_installs_nothing),
+	};
+	int failed = cmocka_run_group_tests(tests, start, stop);
+
+	stack_kill(&stack);
+	return failed;
+}

@@ -1,0 +1,87 @@
+#include "integration/mvctl.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct stack mvctl_stack;
+char mvctl_endpoint[64];
+char mvctl_out[MVCTL_OUT_MAX];
+
+int
+mvctl_set_up(void **state)
+{
+	(void)state;
+	mvctl_stack.accountd_flags[0] = "--log-level=debug";
+	stack_start(&mvctl_stack);
+	snprintf(mvctl_endpoint, sizeof(mvctl_endpoint), "tcp://127.0.0.1:%u",
+	    mvctl_stack.accountd_ports[0]);
+	setenv("MVCTL_ENDPOINT", mvctl_endpoint, 1);
+	return MVCTL("call", MVCTL_CREATE,
+	    "{\"user\":{\"accountid\":1,\"name\":\"Ann {[\\\"]}\",\"email\":\"ann@example.com\","
+	    "\"role\":1,\"password\":\"x\"}}");
+}
+
+int
+mvctl_tear_down(void **state)
+{
+	(void)state;
+	stack_stop(&mvctl_stack);
+	return 0;
+}
+
+int
+mvctl_run_at(const char *endpoint, const char *const words[MVCTL_WORDS_MAX])
+{
+	const char *argv[3 + MVCTL_WORDS_MAX + 1] = {
+	    process_program("mvctl"), "--endpoint", endpoint};
+
+	for (size_t i = 0; i < MVCTL_WORDS_MAX && words[i] != NULL; i++) {
+		argv[3 + i] = words[i];
+	}
+	return process_run(argv, mvctl_out, sizeof(mvctl_out));
+}
+
+int
+mvctl_bash(const char *line)
+{
+	const char *argv[] = {"bash", "-c", line, NULL};
+
+	setenv("MVCTL", process_program("mvctl"), 1);
+	return process_run(argv, mvctl_out, sizeof(mvctl_out));
+}
+
+void
+mvctl_says(const char *text)
+{
+	if (strstr(mvctl_out, text) == NULL) {
+		fail_msg("no '%s' in: %s", text, mvctl_out);
+	}
+}
+
+void
+mvctl_says_not(const char *text)
+{
+	if (strstr(mvctl_out, text) != NULL) {
+		fail_msg("'%s' in: %s", text, mvctl_out);
+	}
+}
+
+const char *
+mvctl_file(const char *name, const char *text)
+{
+	static char path[PATH_MAX + 64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "@%s/%s", mvctl_stack.dir, name);
+	file = fopen(path + 1, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+	return path;
+}
