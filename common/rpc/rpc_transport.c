@@ -31,8 +31,9 @@ rpc_transport_error(struct error *error, int result, const char *action, const c
 	case NNG_ENOFILES: code = STATUS_RESOURCE_EXHAUSTED; break;
 	default: break;
 	}
-	return error_set(
-	    error, code, reason, "cannot %s %s: %s", action, url, nng_strerror(result));
+	return error_set(error, code, reason, "cannot %s %s: %s%s", action, url,
+	    nng_strerror(result),
+	    code == STATUS_INVALID_ARGUMENT ? "; a URL is tcp://HOST:PORT or ipc://PATH" : "");
 }
 
 /* A socket that is being closed; left behind with its thread when that takes too long. */
