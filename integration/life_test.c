@@ -1,4 +1,5 @@
 /* Starts, stops and deaths: what is in flight is answered, what was away comes back. */
+#include <curl/curl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,8 +35,9 @@ client_note(struct client *client, const struct http_answer *answer)
 			client->wrong++;
 			fprintf(stderr, "wrong: %d %s\n", answer->status, answer->body);
 		}
-	} else if (answer->curl_code != 7) {
-		/* Refused connections are no requests; anything else was one. */
+	} else if (answer->curl_code != CURLE_COULDNT_CONNECT &&
+		   answer->curl_code != CURLE_SEND_ERROR) {
+		/* What could not be sent was no request; anything else was one. */
 		client->unanswered++;
 		fprintf(stderr, "unanswered: curl code %d\n", answer->curl_code);
 	}
@@ -58,7 +60,7 @@ client_run(void *closure)
 		answer = i % 2 == 0 ? http_send(http, "POST /users", NULL, body)
 				    : http_send(http, "GET /users?page_size=5", NULL, NULL);
 		client_note(client, answer);
-		if (answer->curl_code == 7) {
+		if (answer->curl_code == CURLE_COULDNT_CONNECT) {
 			break;
 		}
 	}
