@@ -28,6 +28,8 @@
 #define PORT_FIRST      20000
 #define PORT_COUNT      12000
 
+#define IDLE_LOOKS      60
+
 #define LOG_TAIL_BYTES  4000
 #define LOG_PATIENCE_NS (30000 * CLOCK_NS_PER_MS)
 
@@ -127,6 +129,67 @@ process_signal(struct process *process, int signal)
 {
 	assert_true(process->pid > 0);
 	assert_int_equal(kill(process->pid, signal), 0);
+}
+
+/* Clock ticks that it has run, on any processor. */
+static unsigned long
+process_ticks(const struct process *process)
+{
+	char path[64];
+	char *text;
+	char *at;
+	unsigned long user = 0;
+	unsigned long system = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", process->pid);
+	text = process_read_file(path);
+	at = strrchr(text, ')');
+	if (at != NULL) {
+		sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+	}
+	free(text);
+	return user + system;
+}
+
+void
+process_await_idle(struct process *const *processes)
+{
+	int64_t deadline_ns = clock_now_ns() + LOG_PATIENCE_NS;
+	unsigned long last = 0;
+
+	for (int looks = 0; looks < IDLE_LOOKS; looks++) {
+		unsigned long ticks = 0;
+
+		for (size_t i = 0; processes[i] != NULL; i++) {
+			ticks += process_ticks(processes[i]);
+		}
+		/* The odd tick is a timer's or a probe's. */
+		if (ticks > last + 1) {
+			looks = 0;
+			last = ticks;
+		}
+		if (clock_now_ns() > deadline_ns) {
+			fail_msg("process %d and others never rest", processes[0]->pid);
+		}
+		process_pause();
+	}
+}
+
+long
+process_peak_kib(const struct process *process)
+{
+	char path[64];
+	char *text;
+	char *at;
+	long kib;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", process->pid);
+	text = process_read_file(path);
+	at = strstr(text, "VmHWM:");
+	assert_non_null(at);
+	kib = strtol(at + strlen("VmHWM:"), NULL, 10);
+	free(text);
+	return kib;
 }
 
 int

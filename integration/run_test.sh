@@ -40,9 +40,10 @@ run() {
 
 # Starts tools/run and waits for its word that all is ready.
 start() {
+	rm -f "$dir/run" # or the last word of the one before is found
 	run --port "$port" --data "$dir/data" --sample-data >"$dir/run" 2>&1 &
 	pid=$!
-	until grep -qx "ready $url" "$dir/run"; do
+	until grep -qsx "ready $url" "$dir/run"; do
 		kill -0 "$pid" 2>/dev/null || return 1
 		sleep 0.1
 	done

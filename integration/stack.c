@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -231,6 +232,14 @@ stack_start(struct stack *stack)
 	stack_await(stack, "/accountdhealth", 200);
 }
 
+/* cmocka does not count what fails in the teardown of a group, where stacks are stopped. */
+static void
+stack_exit_failed(void)
+{
+	fflush(NULL);
+	_exit(1);
+}
+
 static void
 stack_stop_process(struct process *process, const char *name)
 {
@@ -242,6 +251,7 @@ stack_stop_process(struct process *process, const char *name)
 	status = process_stop(process);
 	if (status != 0) {
 		process_print_log(process);
+		atexit(stack_exit_failed);
 		fail_msg("%s ended with status %d", name, status);
 	}
 }

@@ -50,8 +50,9 @@ void stack_start(struct stack *stack);
 void stack_migrate(struct stack *stack);
 
 /*
- * Stops everything by SIGTERM and removes the folder. Fails the test when
- * accountd or gatewayd ends with another status than 0, as after a leak.
+ * Stops everything by SIGTERM and removes the folder. Fails the test, and the
+ * program, when accountd or gatewayd ends with another status than 0, as after
+ * a leak.
  */
 void stack_stop(struct stack *stack);
 

@@ -169,22 +169,30 @@ rpc_queue_run_ns(const struct rpc_queue *queue)
 	return age_ns < RPC_POOL_TRUST_MS * CLOCK_NS_PER_MS ? queue->run_ns : 0;
 }
 
-/* Notes how long a gulp took. The best time falls at once and rises slowly. */
+/* Follows what is better at once, and what is worse by an eighth, but never to more than double. */
+static void
+rpc_queue_follow(int64_t *best_ns, int64_t ns)
+{
+	int64_t rise_ns = (ns - *best_ns) / RPC_POOL_SMOOTHING;
+
+	if (*best_ns == 0 || ns < *best_ns) {
+		*best_ns = ns;
+	} else {
+		*best_ns += rise_ns < *best_ns ? rise_ns : *best_ns;
+	}
+}
+
+/*
+ * Notes how long a gulp took. One that was held up, with the process or the
+ * database, says little of those that come: it must not keep them out.
+ */
 static void
 rpc_queue_measure(struct rpc_queue *queue, size_t count, int64_t begin_ns)
 {
-	int64_t best_ns = rpc_queue_run_ns(queue);
 	int64_t end_ns = clock_now_ns();
-	int64_t run_ns = end_ns - begin_ns;
 
-	if (best_ns == 0 || run_ns < best_ns) {
-		queue->run_ns = run_ns;
-		queue->per_call_ns = run_ns / (int64_t)count;
-	} else {
-		queue->run_ns += (run_ns - best_ns) / RPC_POOL_SMOOTHING;
-		queue->per_call_ns +=
-		    (run_ns / (int64_t)count - queue->per_call_ns) / RPC_POOL_SMOOTHING;
-	}
+	rpc_queue_follow(&queue->run_ns, end_ns - begin_ns);
+	rpc_queue_follow(&queue->per_call_ns, (end_ns - begin_ns) / (int64_t)count);
 	queue->measured_ns = end_ns;
 }
 

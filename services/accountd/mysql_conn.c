@@ -21,8 +21,13 @@
 #define ER_QUERY_TIMEOUT 3024
 #define ER_CLIENT_IDLE   4031
 
+/*
+ * A process that stands still amid a transaction keeps its locks from all
+ * others, unless the server ends its connection; MySQL has no such setting.
+ */
 static const char mysql_session[] =
     "SET autocommit = 1, innodb_lock_wait_timeout = 1,"
+    " /*M!100301 idle_transaction_timeout = 1, */"
     " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'";
 static const char mysql_isolation[] = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 static const char mysql_id_step[] = "SELECT @@SESSION.auto_increment_increment";

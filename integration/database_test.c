@@ -1,0 +1,140 @@
+/* The database under two accountd dies, or stands still, under load. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "integration/load.h"
+#include "integration/stack.h"
+
+#define CLIENTS     8
+#define KILLS       3
+#define DEADLINE_MS 1500
+#define SLACK_MS    2000 /* for a machine that is busy with other tests */
+
+/* The first success is to come within 1 s. */
+#define RECOVERY_MAX_NS ((1000 + SLACK_MS) * CLOCK_NS_PER_MS)
+
+static struct stack stack = {
+    .store = STACK_MYSQL,
+    .accountd_count = 2,
+    .gatewayd_flags = {"--request-timeout-ms=1500"},
+};
+static struct load *load;
+
+/* How long after now the first request succeeds. */
+static int64_t
+first_success_ns(void)
+{
+	int64_t begin_ns = clock_now_ns();
+
+	load_await(load, 1);
+	return clock_now_ns() - begin_ns;
+}
+
+/* What failed says that it was not done, or that nobody knows. */
+static void
+check_failures(void)
+{
+	const struct load_failure *failures;
+	size_t count = load_failures(load, &failures);
+
+	assert_true(count > 0);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(failures[i].status == 503 || failures[i].status == 504);
+		assert_string_not_equal(failures[i].reason, "");
+	}
+	assert_true(load_slowest_s(load) * 1000 < DEADLINE_MS + SLACK_MS);
+	assert_true(process_running(&stack.accountd[0]));
+	assert_true(process_running(&stack.accountd[1]));
+	assert_true(process_running(&stack.gatewayd));
+}
+
+static void
+kill_9_loses_nothing_acknowledged_and_does_nothing_refused(void **state)
+{
+	(void)state;
+	load = load_start(stack.url, CLIENTS);
+	for (unsigned i = 0; i < KILLS; i++) {
+		int64_t took_ns;
+
+		load_await(load, 500);
+		mariadb_kill(&stack.mariadb);
+		stack_await(&stack, "/accountdhealth", 503);
+		assert_true(mariadb_start(&stack.mariadb));
+		took_ns = first_success_ns();
+		print_message(
+		    "first success after %lld ms\n", (long long)(took_ns / CLOCK_NS_PER_MS));
+		assert_true(took_ns < RECOVERY_MAX_NS);
+	}
+	load_await(load, 500);
+	load_stop(load);
+	load_print(load);
+	check_failures();
+	load_check(load);
+}
+
+static void
+one_that_stands_still_holds_no_request_past_its_deadline(void **state)
+{
+	int64_t took_ns;
+
+	(void)state;
+	load = load_start(stack.url, CLIENTS);
+	load_await(load, 500);
+	mariadb_pause(&stack.mariadb);
+	stack_await(&stack, "/accountdhealth", 503);
+	load_await_failures(load, 1);
+	mariadb_resume(&stack.mariadb);
+	took_ns = first_success_ns();
+	print_message("first success after %lld ms\n", (long long)(took_ns / CLOCK_NS_PER_MS));
+	assert_true(took_ns < RECOVERY_MAX_NS);
+	load_await(load, 500);
+	load_stop(load);
+	load_print(load);
+	check_failures();
+	load_check(load);
+}
+
+static int
+free_load(void **state)
+{
+	(void)state;
+	load_free(&load);
+	return 0;
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	stack_start(&stack);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	stack_stop(&stack);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_teardown(
+		kill_9_loses_nothing_acknowledged_and_does_nothing_refused, free_load),
+	    cmocka_unit_test_teardown(
+		one_that_stands_still_holds_no_request_past_its_deadline, free_load),
+	};
+	int failed = cmocka_run_group_tests(tests, start, stop);
+
+	stack_kill(&stack);
+	return failed;
+}
