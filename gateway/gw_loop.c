@@ -128,7 +128,9 @@ gw_loop_receive_order(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mess
 void
 gw_loop_drain(struct gw_loop *loop)
 {
+	atomic_fetch_add(&loop->posting, 1);
 	h2o_multithread_send_message(&loop->orders, &loop->drain_order);
+	atomic_fetch_sub(&loop->posting, 1);
 }
 
 /* The thread */
