@@ -222,6 +222,8 @@ a_black_hole_beside_one_that_answers_fails_no_read(void **state)
 	assert_true(process_running(&stack.gatewayd));
 }
 
+static bool run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Runs a shell's command line; true when it succeeds. */
 static bool
 run(const char *format, ...)
