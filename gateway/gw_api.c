@@ -6,7 +6,9 @@
 
 #include "common/buf.h"
 #include "common/conf.h"
+#include "common/log.h"
 #include "common/rpc/rpc_channel.h"
+#include "common/rpc/rpc_tls.h"
 #include "gateway/gw_conf.h"
 
 /* Holds a batch of full pages, whatever bulk requests are limited to. */
@@ -69,6 +71,44 @@ gw_api_find_status(struct gw_api *api)
 	}
 }
 
+static void
+gw_api_tls_failed(const char *why, void *closure)
+{
+	(void)closure;
+	log_warn("a service could not be connected to by TLS", LOG_STR("why", why));
+}
+
+/* Leaves api->tls NULL when nobody is to be trusted. */
+static enum status_code
+gw_api_open_tls(struct gw_api *api, const struct conf *conf, struct error *error)
+{
+	const struct rpc_tls_options options = {.ca_file = conf_text(conf, GW_BACKEND_TLS_CA),
+	    .cert_file = conf_text(conf, GW_BACKEND_TLS_CERT),
+	    .key_file = conf_text(conf, GW_BACKEND_TLS_KEY),
+	    .failed = gw_api_tls_failed};
+
+	return options.ca_file[0] == '\0' && options.cert_file[0] == '\0' &&
+		       options.key_file[0] == '\0'
+		   ? STATUS_OK
+		   : rpc_tls_open(&api->tls, &options, error);
+}
+
+void
+gw_api_reload_tls(struct gw_api *api)
+{
+	struct error error;
+
+	if (api->tls == NULL) {
+		return;
+	}
+	if (rpc_tls_reload(api->tls, &error) == STATUS_OK) {
+		log_info(
+		    "certificates are read again", LOG_INT("expires", rpc_tls_expires_s(api->tls)));
+	} else {
+		log_error("certificates stay as they were", &error, NULL, 0);
+	}
+}
+
 static enum status_code
 gw_api_open_channel(struct gw_api *api, const struct conf *conf, struct error *error)
 {
@@ -78,7 +118,10 @@ gw_api_open_channel(struct gw_api *api, const struct conf *conf, struct error *e
 	    .reply_max_bytes = GW_REPLY_MAX_BYTES + 2 * bulk_max_bytes,
 	    .batch_max_calls = (unsigned)conf_int(conf, GW_BATCH_MAX_CALLS),
 	    .batch_in_flight = (unsigned)conf_int(conf, GW_BATCH_IN_FLIGHT),
-	    .in_flight_max = (unsigned)conf_int(conf, GW_IN_FLIGHT_MAX)};
+	    .in_flight_max = (unsigned)conf_int(conf, GW_IN_FLIGHT_MAX),
+	    .resolve_interval_ms = (uint32_t)conf_int(conf, GW_RESOLVE_INTERVAL_MS),
+	    .tls = api->tls,
+	    .tls_name = conf_text(conf, GW_BACKEND_TLS_NAME)};
 
 	return rpc_channel_open(&api->channel, &options, error);
 }
@@ -107,6 +150,9 @@ gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
 		status = route_table_new(&api->routes, api->schema, error);
 	}
 	if (status == STATUS_OK) {
+		status = gw_api_open_tls(api, conf, error);
+	}
+	if (status == STATUS_OK) {
 		status = gw_api_open_channel(api, conf, error);
 	}
 	if (status != STATUS_OK) {
@@ -119,6 +165,7 @@ void
 gw_api_close(struct gw_api *api)
 {
 	rpc_channel_close(&api->channel);
+	rpc_tls_close(&api->tls);
 	route_table_free(&api->routes);
 	schema_free(&api->schema);
 }

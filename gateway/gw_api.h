@@ -15,6 +15,7 @@
 
 struct conf;
 struct rpc_channel;
+struct rpc_tls;
 
 /* Of mockvideo.rpc.v1.Status as the rows of bulk answers hold it. */
 struct gw_status_layout {
@@ -26,6 +27,7 @@ struct gw_status_layout {
 struct gw_api {
 	struct schema *schema;
 	struct route_table *routes;
+	struct rpc_tls *tls; /* of the channel; NULL: without */
 	struct rpc_channel *channel;
 	struct gw_status_layout status;
 
@@ -42,6 +44,9 @@ struct gw_api {
  * background. On failure nothing is left open and error says what is wrong.
  */
 enum status_code gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error);
+
+/* Reads the certificates again, and logs what came of it. Thread of main. */
+void gw_api_reload_tls(struct gw_api *api);
 
 /* Closes the channel first: no thread may make calls any more. */
 void gw_api_close(struct gw_api *api);

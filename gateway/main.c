@@ -20,7 +20,7 @@ changed(void *closure, unsigned row, const struct conf_row *what, bool applied)
 }
 
 static void
-run(struct conf *conf)
+run(struct conf *conf, struct gw_api *api)
 {
 	while (process_wait() == PROCESS_RELOAD) {
 		struct error error;
@@ -29,6 +29,7 @@ run(struct conf *conf)
 		if (!conf_reload(conf, changed, conf, &error)) {
 			log_error("configuration stays as it was", &error, NULL, 0);
 		}
+		gw_api_reload_tls(api);
 	}
 }
 
@@ -58,7 +59,7 @@ main(int argc, char **argv)
 		goto close_api;
 	}
 	log_info("listening", LOG_STR("address", gw_server_address(server)));
-	run(conf);
+	run(conf, &api);
 	log_info("stopping", LOG_INT("drainMs", conf_int(conf, GW_DRAIN_MS)));
 	gw_server_stop(&server);
 	status = 0;

@@ -108,8 +108,9 @@ stack_accountd_url(const struct stack *stack, unsigned index, char url[STACK_URL
 {
 	const char *host = stack->accountd_hosts[index];
 
-	snprintf(url, STACK_URL_MAX, "tcp://%s:%u", host == NULL ? "127.0.0.1" : host,
-	    stack->accountd_ports[index]);
+	snprintf(url, STACK_URL_MAX, "%s%s:%u",
+	    stack->accountd_scheme == NULL ? "tcp://" : stack->accountd_scheme,
+	    host == NULL ? "127.0.0.1" : host, stack->accountd_ports[index]);
 }
 
 void

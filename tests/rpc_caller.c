@@ -59,28 +59,35 @@ caller_done(struct rpc_reply *reply, void *closure)
 }
 
 struct caller *
-caller_start(struct rpc_channel *channel, const char *method, const char *text, unsigned flags,
-    uint32_t timeout_ms)
+caller_start_request(struct rpc_channel *channel, const struct rpc_request *request)
 {
-	static const struct rpc_metadata metadata[] = {
-	    {"request-id", "r-1"}, {"traceparent", "00"}};
-	struct rpc_request request = {.method = method,
-	    .data = (const uint8_t *)text,
-	    .len = strlen(text),
-	    .timeout_ms = timeout_ms,
-	    .flags = flags,
-	    .metadata = metadata,
-	    .metadata_count = 2};
 	struct caller *caller = calloc(1, sizeof(*caller));
 
 	pthread_mutex_init(&caller->lock, NULL);
 	pthread_cond_init(&caller->ended, NULL);
 	caller->channel = channel;
 	pthread_mutex_lock(&caller->lock);
-	caller->pending = rpc_channel_call(channel, &request, caller_done, caller);
+	caller->pending = rpc_channel_call(channel, request, caller_done, caller);
 	pthread_mutex_unlock(&caller->lock);
 	assert_non_null(caller->pending);
 	return caller;
+}
+
+struct caller *
+caller_start(struct rpc_channel *channel, const char *method, const char *text, unsigned flags,
+    uint32_t timeout_ms)
+{
+	static const struct rpc_metadata metadata[] = {
+	    {"request-id", "r-1"}, {"traceparent", "00"}};
+	const struct rpc_request request = {.method = method,
+	    .data = (const uint8_t *)text,
+	    .len = strlen(text),
+	    .timeout_ms = timeout_ms,
+	    .flags = flags,
+	    .metadata = metadata,
+	    .metadata_count = 2};
+
+	return caller_start_request(channel, &request);
 }
 
 void

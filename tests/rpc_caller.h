@@ -17,6 +17,8 @@ void caller_wait_serving(struct rpc_channel *channel, size_t endpoints);
 /* Makes a call with a text as its request. */
 struct caller *caller_start(struct rpc_channel *channel, const char *method, const char *text,
     unsigned flags, uint32_t timeout_ms);
+/* Makes the call that request describes. */
+struct caller *caller_start_request(struct rpc_channel *channel, const struct rpc_request *request);
 void caller_cancel(struct caller *caller);
 bool caller_ended(struct caller *caller);
 

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,253 +13,8 @@
 #include "common/clock.h"
 #include "common/rpc/rpc_server.h"
 #include "common/rpc/rpc_transport.h"
-#include "tests/rpc_peer.h"
+#include "tests/rpc_pool_fixture.h"
 #include "tests/rpc_service.h"
-
-#define RUNS_MAX 4096
-
-/* The kinds of the pool under test. */
-enum kind {
-	KIND_READ,  /* coalesced */
-	KIND_WRITE, /* one by one */
-	KIND_HASH,  /* by one thread at a time */
-	KIND_AGAIN, /* submits its calls to KIND_READ */
-	KIND_COUNT
-};
-
-/* What the workers do, and how the test holds them. */
-static struct {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	bool closed;      /* runs wait while it is */
-	unsigned work_ms; /* what a run takes */
-	unsigned entered; /* runs that have begun */
-	unsigned at_once; /* runs of KIND_HASH now, and the most there were */
-	unsigned at_once_max;
-	unsigned opened; /* workers */
-	unsigned run_count;
-	enum kind run_kinds[RUNS_MAX];
-	size_t run_sizes[RUNS_MAX];
-} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-
-static struct rpc_pool *pool;
-
-static void
-gate_pass(enum kind kind, size_t count)
-{
-	pthread_mutex_lock(&gate.lock);
-	assert(gate.run_count < RUNS_MAX);
-	gate.run_kinds[gate.run_count] = kind;
-	gate.run_sizes[gate.run_count++] = count;
-	gate.entered++;
-	gate.at_once += kind == KIND_HASH;
-	if (gate.at_once > gate.at_once_max) {
-		gate.at_once_max = gate.at_once;
-	}
-	pthread_cond_broadcast(&gate.changed);
-	while (gate.closed) {
-		pthread_cond_wait(&gate.changed, &gate.lock);
-	}
-	pthread_mutex_unlock(&gate.lock);
-	usleep(gate.work_ms * 1000);
-	pthread_mutex_lock(&gate.lock);
-	gate.at_once -= kind == KIND_HASH;
-	pthread_mutex_unlock(&gate.lock);
-}
-
-static void
-gate_set(bool closed)
-{
-	pthread_mutex_lock(&gate.lock);
-	gate.closed = closed;
-	pthread_cond_broadcast(&gate.changed);
-	pthread_mutex_unlock(&gate.lock);
-}
-
-static void
-gate_wait(unsigned entered)
-{
-	pthread_mutex_lock(&gate.lock);
-	while (gate.entered < entered) {
-		pthread_cond_wait(&gate.changed, &gate.lock);
-	}
-	pthread_mutex_unlock(&gate.lock);
-}
-
-static void
-finish(enum kind kind, void *worker, struct rpc_call **calls, size_t count)
-{
-	char name[16];
-
-	assert(worker == &pool);
-	assert(pthread_getname_np(pthread_self(), name, sizeof(name)) == 0);
-	assert(strcmp(name, "test-worker") == 0);
-	gate_pass(kind, count);
-	for (size_t i = 0; i < count; i++) {
-		service_answer(calls[i], "done");
-	}
-}
-
-static void
-run_read(void *worker, struct rpc_call **calls, size_t count)
-{
-	finish(KIND_READ, worker, calls, count);
-}
-
-static void
-run_write(void *worker, struct rpc_call **calls, size_t count)
-{
-	finish(KIND_WRITE, worker, calls, count);
-}
-
-static void
-run_hash(void *worker, struct rpc_call **calls, size_t count)
-{
-	finish(KIND_HASH, worker, calls, count);
-}
-
-static void
-run_again(void *worker, struct rpc_call **calls, size_t count)
-{
-	assert(worker == &pool);
-	gate_pass(KIND_AGAIN, count);
-	for (size_t i = 0; i < count; i++) {
-		rpc_pool_resubmit(pool, KIND_READ, calls[i]);
-	}
-}
-
-static void *
-worker_open(void *closure)
-{
-	pthread_mutex_lock(&gate.lock);
-	gate.opened++;
-	pthread_mutex_unlock(&gate.lock);
-	return closure;
-}
-
-static void
-worker_close(void *worker)
-{
-	assert(worker == &pool);
-	pthread_mutex_lock(&gate.lock);
-	gate.opened--;
-	pthread_mutex_unlock(&gate.lock);
-}
-
-static void
-pool_start(unsigned threads)
-{
-	static const struct rpc_kind kinds[KIND_COUNT] = {
-	    [KIND_READ] = {"read", 12, 8, 0, run_read},
-	    [KIND_WRITE] = {"write", 12, 1, 0, run_write},
-	    [KIND_HASH] = {"hash", 12, 1, 1, run_hash},
-	    [KIND_AGAIN] = {"again", 20, 20, 0, run_again},
-	};
-	struct rpc_pool_options options = {
-	    .name = "test-worker",
-	    .threads = threads,
-	    .kinds = kinds,
-	    .kind_count = KIND_COUNT,
-	    .worker_open = worker_open,
-	    .worker_close = worker_close,
-	    .closure = &pool,
-	};
-	struct error error;
-
-	gate.entered = gate.at_once_max = gate.run_count = gate.work_ms = 0;
-	assert_int_equal(rpc_pool_start(&pool, &options, &error), STATUS_OK);
-}
-
-static void
-start(struct rpc_call *call, void *closure)
-{
-	(void)closure;
-	rpc_pool_submit(pool, rpc_call_method(call)->kind, call);
-}
-
-#define ROW(name_, kind_)                                                                          \
-	{                                                                                          \
-		.name = name_, .input = &mockvideo__rpc__v1__health_check_request__descriptor,     \
-		.output = &mockvideo__rpc__v1__get_file_descriptor_set_response__descriptor,       \
-		.start = start, .kind = kind_                                                      \
-	}
-
-static int
-set_up(void **state)
-{
-	static const struct rpc_method methods[] = {ROW("Read", KIND_READ),
-	    ROW("Write", KIND_WRITE), ROW("Hash", KIND_HASH), ROW("Again", KIND_AGAIN)};
-	struct rpc_server_options options = {
-	    .listen = "tcp://127.0.0.1:0",
-	    .methods = methods,
-	    .method_count = KIND_COUNT,
-	    .request_max_bytes = 100000,
-	    .batch_max_calls = 64,
-	    .messages_max = 64,
-	    .default_timeout_ms = 60000,
-	    .timeout_max_ms = 60000,
-	};
-	struct error error;
-
-	return rpc_server_open((struct rpc_server **)state, &options, &error) != STATUS_OK;
-}
-
-static int
-tear_down(void **state)
-{
-	rpc_server_close((struct rpc_server **)state);
-	rpc_pool_stop(&pool);
-	assert_int_equal(gate.opened, 0);
-	return 0;
-}
-
-/* Sends one message of count calls. */
-static struct peer *
-send_calls(void **state, const char *method, size_t count, uint32_t timeout_ms)
-{
-	struct peer *peer = service_connect(state);
-	struct peer_call calls[64];
-
-	for (size_t i = 0; i < count; i++) {
-		calls[i] = (struct peer_call){.method = method, .timeout_ms = timeout_ms};
-	}
-	peer_send(peer, calls, count);
-	return peer;
-}
-
-/* Receives the replies, gives how many are OK; the others must have the code and reason. */
-static size_t
-receive(struct peer *peer, size_t count, int code, const char *reason)
-{
-	Mockvideo__Rpc__V1__ReplyBatch *batch = peer_receive(peer);
-	size_t ok = 0;
-
-	assert_int_equal(batch->n_replies, count);
-	for (size_t i = 0; i < count; i++) {
-		const Mockvideo__Rpc__V1__Status *status = batch->replies[i]->status;
-
-		if (status == NULL) {
-			ok++;
-			continue;
-		}
-		assert_int_equal(status->code, code);
-		assert_string_equal(status->reason, reason);
-		if (code == STATUS_RESOURCE_EXHAUSTED) {
-			assert_in_range(status->retry_after_ms, 1000, 60000);
-		}
-	}
-	peer_free(batch);
-	peer_close(peer);
-	return ok;
-}
-
-static void
-wait_for_queued(enum kind kind, size_t count)
-{
-	while (rpc_pool_queued(pool, kind) < count) {
-		usleep(1000);
-	}
-}
 
 static void
 calls_that_wait_together_are_run_together(void **state)
@@ -361,6 +115,19 @@ calls_without_time_for_even_a_quick_run_are_dropped_but_tried_again_later(void *
 	}
 	assert_int_equal(ok, 1);
 	assert_int_equal(gate.run_count, 2);
+}
+
+static void
+of_a_burst_only_what_can_still_be_answered_is_run(void **state)
+{
+	size_t ok;
+
+	pool_start(2);
+	gate.work_ms = 300;
+	ok = receive(
+	    send_calls(state, "Write", 8, 500), 8, STATUS_DEADLINE_EXCEEDED, "EXPIRED_IN_QUEUE");
+	assert_in_range(ok, 1, 2);
+	assert_int_equal(gate.run_count, ok);
 }
 
 static void
@@ -474,7 +241,7 @@ no_call_is_lost_among_many_threads(void **state)
 	assert_int_equal(rpc_server_in_flight(*state), 0);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, pool_set_up, pool_tear_down)
 
 int
 main(void)
@@ -485,6 +252,7 @@ main(void)
 	    CASE(calls_past_the_queue_are_refused_with_a_time_to_retry),
 	    CASE(calls_that_expire_in_the_queue_are_not_run),
 	    CASE(calls_without_time_for_even_a_quick_run_are_dropped_but_tried_again_later),
+	    CASE(of_a_burst_only_what_can_still_be_answered_is_run),
 	    CASE(the_kind_whose_first_call_waits_longest_comes_first),
 	    CASE(a_kind_does_not_take_more_threads_than_it_may),
 	    CASE(a_call_that_is_submitted_again_is_not_refused),

@@ -160,6 +160,8 @@ observe(const struct rpc_call *call, const struct error *error, void *closure)
 	atomic_fetch_add(&service_observed[error->code], 1);
 }
 
+static const struct rpc_interceptor interceptors[] = {{"observe", NULL, observe}};
+
 struct rpc_server_options
 service_options(const char *listen)
 {
@@ -179,7 +181,8 @@ service_options(const char *listen)
 	    .services = services,
 	    .descriptor_set = (const uint8_t *)"descriptors",
 	    .descriptor_set_len = 11,
-	    .observe = observe,
+	    .interceptors = interceptors,
+	    .interceptor_count = 1,
 	};
 }
 

@@ -110,7 +110,9 @@ rpc_call_start(struct rpc_call *call)
 		return;
 	}
 	call->method = *method;
-	call->method->start(call, server->options.closure);
+	if (rpc_intercept_before(call)) {
+		call->method->start(call, server->options.closure);
+	}
 }
 
 const struct rpc_method *
@@ -256,9 +258,7 @@ rpc_call_end(struct rpc_call *call, const struct error *error)
 	struct rpc_message *message = call->message;
 	struct rpc_server *server = message->server;
 
-	if (server->options.observe != NULL) {
-		server->options.observe(call, error, server->options.closure);
-	}
+	rpc_intercept_after(call, error);
 	atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_relaxed);
 	if (atomic_fetch_sub_explicit(&message->left, 1, memory_order_acq_rel) == 1) {
 		rpc_message_finish(message);

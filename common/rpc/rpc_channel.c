@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/rpc/rpc_channel_internal.h"
+#include "common/rpc/rpc_tls_internal.h"
 
 #define RPC_CHANNEL_RETRY_AFTER_MS 100
 
@@ -21,7 +22,7 @@ rpc_channel_set_options(struct rpc_channel *channel, const struct rpc_channel_op
 	struct rpc_channel_options *set = &channel->options;
 
 	*set = *options;
-	set->endpoints = NULL;
+	set->endpoints = set->tls_name = NULL;
 #define RPC_DEFAULT(option, value) set->option = set->option == 0 ? (value) : set->option
 	RPC_DEFAULT(connect_timeout_ms, 1000);
 	RPC_DEFAULT(default_timeout_ms, 5000);
@@ -71,11 +72,15 @@ rpc_channel_free(struct rpc_channel *channel)
 		rpc_pending_free(&pending);
 	}
 	rpc_timers_fini(&channel->timers);
+	if (channel->options.tls != NULL) {
+		rpc_tls_release(channel->options.tls);
+	}
 	rpc_urls_fini(&channel->urls);
 	pthread_mutex_destroy(&channel->lock);
 	pthread_cond_destroy(&channel->wake);
 	pthread_cond_destroy(&channel->idle);
 	free(channel->endpoints);
+	free(channel->tls_name);
 	free(channel);
 }
 
@@ -109,7 +114,8 @@ rpc_channel_open_endpoints(struct rpc_channel *channel, struct error *error)
 		if (channel->urls.list[i].host != NULL) {
 			continue;
 		}
-		code = rpc_endpoint_open(&endpoint, channel, channel->urls.list[i].text, error);
+		code = rpc_endpoint_open(
+		    &endpoint, channel, channel->urls.list[i].text, channel->tls_name, error);
 		if (code != STATUS_OK) {
 			return code;
 		}
@@ -152,6 +158,14 @@ rpc_channel_open(
 	}
 	rpc_channel_set_options(opened, options);
 	rpc_channel_init(opened);
+	if (options->tls != NULL) {
+		rpc_tls_acquire(options->tls);
+	}
+	if (options->tls_name != NULL && options->tls_name[0] != '\0' &&
+	    (opened->tls_name = strdup(options->tls_name)) == NULL) {
+		code = error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
+		goto free_channel;
+	}
 	code = rpc_urls_init(&opened->urls, options->endpoints, error);
 	if (code != STATUS_OK) {
 		goto free_channel;

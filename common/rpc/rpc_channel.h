@@ -14,6 +14,7 @@
 struct arena;
 struct rpc_channel;
 struct rpc_pending;
+struct rpc_tls;
 
 /*
  * A zeroed option has the default that is named in brackets. An endpoint is in
@@ -28,7 +29,9 @@ struct rpc_channel_options {
 	uint32_t probe_interval_ms;   /* between health calls to an endpoint [1000] */
 	uint32_t resolve_interval_ms; /* between look-ups of a dns:/// name [30000] */
 	size_t reply_max_bytes;       /* a longer message breaks the connection [16 MiB] */
-	unsigned in_flight_max;       /* calls; one more is answered RESOURCE_EXHAUSTED [4096] */
+	struct rpc_tls *tls;  /* of tls+tcp://, and then of dns:/// too; held while needed [none] */
+	const char *tls_name; /* of their certificates; until opened [the URL's host] */
+	unsigned in_flight_max; /* calls; one more is answered RESOURCE_EXHAUSTED [4096] */
 
 	/* Calls gather while batch_in_flight messages are in flight to their endpoint. */
 	unsigned batch_max_calls; /* of one message; 1: each call travels alone [64] */

@@ -140,7 +140,8 @@ struct rpc_endpoint {
 #define RPC_CHANNEL_AWAKE_NS INT64_MIN
 
 struct rpc_channel {
-	struct rpc_channel_options options;
+	struct rpc_channel_options options; /* without its texts */
+	char *tls_name;                     /* NULL: the host of each URL */
 	struct rpc_urls urls;
 	pthread_t thread;
 	struct rpc_resolver *resolver; /* NULL: no dns:/// */
@@ -251,9 +252,12 @@ bool rpc_pending_move(struct rpc_pending *pending, struct rpc_todo *todo);
 /* The attempt is lost, and the call in no list: makes another or fails it. */
 void rpc_pending_lost(struct rpc_pending *pending, struct rpc_todo *todo, bool sent);
 
-/* Opens the socket and begins to connect. Takes no lock. */
+/*
+ * Opens the socket and begins to connect; by TLS the other end must have a
+ * certificate for name (NULL: the host of the URL). Takes no lock.
+ */
 enum status_code rpc_endpoint_open(struct rpc_endpoint **endpoint, struct rpc_channel *channel,
-    const char *url, struct error *error);
+    const char *url, const char *name, struct error *error);
 
 /* Closes the socket, which blocks, and frees the endpoint: nothing may be in flight. No lock. */
 void rpc_endpoint_close(struct rpc_endpoint **endpoint);

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/rpc/rpc_channel_internal.h"
+#include "common/rpc/rpc_tls_internal.h"
 #include "common/rpc/rpc_transport.h"
 
 #define RPC_RECONNECT_MIN_MS 50
@@ -64,8 +65,35 @@ rpc_endpoint_set_socket_options(struct rpc_endpoint *endpoint)
 	return result;
 }
 
+/* The host of tls+tcp://host:port, without the brackets of an address. NULL without memory. */
+static char *
+rpc_endpoint_host(const char *url)
+{
+	const char *host = strstr(url, "://") + 3;
+	bool bracketed = *host == '[';
+
+	host += bracketed;
+	return strndup(host, strcspn(host, bracketed ? "]" : ":"));
+}
+
 static int
-rpc_endpoint_dial(struct rpc_endpoint *endpoint)
+rpc_endpoint_set_tls(const struct rpc_endpoint *endpoint, nng_dialer dialer, const char *name)
+{
+	struct rpc_tls *tls = endpoint->channel->options.tls;
+	char *host = name == NULL ? rpc_endpoint_host(endpoint->url) : strdup(name);
+	nng_tls_config *config;
+	int result = host == NULL ? NNG_ENOMEM : rpc_tls_engine_config(&config, tls, false, host);
+
+	if (result == 0) {
+		result = nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, config);
+		nng_tls_config_free(config);
+	}
+	free(host);
+	return result;
+}
+
+static int
+rpc_endpoint_dial(struct rpc_endpoint *endpoint, const char *name)
 {
 	nng_dialer dialer;
 	int result = nng_dialer_create(&dialer, endpoint->socket, endpoint->url);
@@ -78,6 +106,9 @@ rpc_endpoint_dial(struct rpc_endpoint *endpoint)
 		if (result == 0) {
 			result = nng_dialer_set_bool(dialer, NNG_OPT_TCP_KEEPALIVE, true);
 		}
+	}
+	if (result == 0 && strncmp(endpoint->url, "tls+tcp:", 8) == 0) {
+		result = rpc_endpoint_set_tls(endpoint, dialer, name);
 	}
 	return result == 0 ? nng_dialer_start(dialer, NNG_FLAG_NONBLOCK) : result;
 }
@@ -130,10 +161,14 @@ rpc_endpoint_new(struct rpc_channel *channel, const char *url)
 
 enum status_code
 rpc_endpoint_open(struct rpc_endpoint **endpoint, struct rpc_channel *channel, const char *url,
-    struct error *error)
+    const char *name, struct error *error)
 {
 	int result;
 
+	if (channel->options.tls == NULL && strncmp(url, "tls+tcp:", 8) == 0) {
+		return error_set(error, STATUS_INVALID_ARGUMENT, "BAD_URL",
+		    "cannot connect to %s: no certificate of who is trusted is configured", url);
+	}
 	*endpoint = rpc_endpoint_new(channel, url);
 	if (*endpoint == NULL) {
 		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
@@ -145,7 +180,7 @@ rpc_endpoint_open(struct rpc_endpoint **endpoint, struct rpc_channel *channel, c
 	}
 	result = rpc_endpoint_set_socket_options(*endpoint);
 	if (result == 0) {
-		result = rpc_endpoint_dial(*endpoint);
+		result = rpc_endpoint_dial(*endpoint, name);
 	}
 	if (result != 0) {
 		rpc_endpoint_close(endpoint);

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/rpc/rpc_server.h"
+#include "common/rpc/rpc_tls_internal.h"
 #include "common/rpc/rpc_transport.h"
 
 #define RPC_LISTEN_BLANKS   " \t\r\n"
@@ -34,7 +35,7 @@ rpc_listen_trim(char *text)
  * refuses to connect for a socket left behind, and removes it.
  */
 static enum status_code
-rpc_listen_check(const char *url, struct error *error)
+rpc_listen_check(const char *url, bool tls, struct error *error)
 {
 	struct stat file;
 
@@ -42,9 +43,9 @@ rpc_listen_check(const char *url, struct error *error)
 		return error_set(error, STATUS_INVALID_ARGUMENT, "BAD_URL",
 		    "the list of URLs to listen on has an empty entry");
 	}
-	if (strncmp(url, "tls+tcp:", 8) == 0) {
-		return error_set(error, STATUS_UNIMPLEMENTED, "BAD_URL",
-		    "cannot listen on %s: no certificate is configured; use tcp:// or ipc://", url);
+	if (!tls && strncmp(url, "tls+tcp:", 8) == 0) {
+		return error_set(error, STATUS_INVALID_ARGUMENT, "BAD_URL",
+		    "cannot listen on %s: no certificate is configured", url);
 	}
 	if (strncmp(url, "ipc://", 6) == 0 && lstat(url + 6, &file) == 0 &&
 	    !S_ISSOCK(file.st_mode)) {
@@ -76,19 +77,31 @@ rpc_listen_note(nng_listener listener, char **bound)
 	return result;
 }
 
-/* The certificate of a tls+tcp:// URL is to be set here, too. */
-static void
-rpc_listen_configure(nng_listener listener)
+static int
+rpc_listen_configure(nng_listener listener, const char *url, struct rpc_tls *tls)
 {
+	nng_tls_config *config;
+	int result;
+
 	/* Both are unknown to ipc:// and inproc://, which do not need them. */
 	(void)nng_listener_set_bool(listener, NNG_OPT_TCP_KEEPALIVE, true);
 	(void)nng_listener_set_bool(listener, NNG_OPT_TCP_NODELAY, true);
+	if (strncmp(url, "tls+tcp:", 8) != 0) {
+		return 0;
+	}
+	result = rpc_tls_engine_config(&config, tls, true, NULL);
+	if (result == 0) {
+		result = nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, config);
+		nng_tls_config_free(config);
+	}
+	return result;
 }
 
 static enum status_code
-rpc_listen_one(nng_socket socket, const char *url, char **bound, struct error *error)
+rpc_listen_one(
+    nng_socket socket, const char *url, struct rpc_tls *tls, char **bound, struct error *error)
 {
-	enum status_code code = rpc_listen_check(url, error);
+	enum status_code code = rpc_listen_check(url, tls != NULL, error);
 	nng_listener listener;
 	int result;
 
@@ -97,7 +110,9 @@ rpc_listen_one(nng_socket socket, const char *url, char **bound, struct error *e
 	}
 	result = nng_listener_create(&listener, socket, url);
 	if (result == 0) {
-		rpc_listen_configure(listener);
+		result = rpc_listen_configure(listener, url, tls);
+	}
+	if (result == 0) {
 		result = nng_listener_start(listener, 0);
 	}
 	if (result == 0) {
@@ -120,7 +135,8 @@ rpc_listen(
 	(void)nng_socket_set_size(
 	    socket, NNG_OPT_RECVMAXSZ, options->request_max_bytes * RPC_RECV_MAX_FACTOR);
 	while (rest != NULL && code == STATUS_OK) {
-		code = rpc_listen_one(socket, rpc_listen_trim(strsep(&rest, ",")), url, error);
+		code = rpc_listen_one(
+		    socket, rpc_listen_trim(strsep(&rest, ",")), options->tls, url, error);
 	}
 	free(list);
 	return code;

@@ -3,6 +3,7 @@
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/rpc/rpc_channel_internal.h"
+#include "common/rpc/rpc_tls.h"
 #include "common/rpc/rpc_wire.h"
 
 /* Spare calls and the memory of each that are kept. */
@@ -186,6 +187,24 @@ rpc_pending_wait(struct rpc_pending *pending, int64_t at_ns)
 	rpc_pending_set_timer(pending, at_ns);
 }
 
+/* Certificates that are refused look like a service that is not there. */
+static void
+rpc_pending_fail_nowhere(struct rpc_pending *pending, struct rpc_todo *todo)
+{
+	struct rpc_tls *tls = pending->channel->options.tls;
+	char fault[RPC_TLS_FAULT_MAX] = "";
+
+	if (tls != NULL) {
+		rpc_tls_fault(tls, fault);
+	}
+	rpc_reply_set_error(
+	    pending, STATUS_UNAVAILABLE, "NO_ENDPOINT", "the service can't be reached");
+	if (fault[0] != '\0') {
+		error_detail(&pending->reply.error, "TLS: %s", fault);
+	}
+	rpc_pending_end(pending, todo);
+}
+
 static void
 rpc_pending_place_nowhere(struct rpc_pending *pending, struct rpc_todo *todo)
 {
@@ -202,8 +221,7 @@ rpc_pending_place_nowhere(struct rpc_pending *pending, struct rpc_todo *todo)
 		rpc_pending_fail(pending, todo, STATUS_UNAVAILABLE, "NOT_SENT",
 		    "the connection was lost before the call was sent, and there is no other");
 	} else {
-		rpc_pending_fail(pending, todo, STATUS_UNAVAILABLE, "NO_ENDPOINT",
-		    "the service can't be reached");
+		rpc_pending_fail_nowhere(pending, todo);
 	}
 }
 

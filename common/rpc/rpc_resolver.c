@@ -62,13 +62,14 @@ rpc_resolver_keep(struct rpc_channel *channel, const char *url)
 }
 
 static void
-rpc_resolver_add(struct rpc_channel *channel, const char *url)
+rpc_resolver_add(struct rpc_channel *channel, const char *url, const char *host)
 {
+	const char *name = channel->tls_name == NULL ? host : channel->tls_name;
 	struct rpc_endpoint *endpoint;
 	bool added;
 
 	if (rpc_resolver_keep(channel, url) ||
-	    rpc_endpoint_open(&endpoint, channel, url, NULL) != STATUS_OK) {
+	    rpc_endpoint_open(&endpoint, channel, url, name, NULL) != STATUS_OK) {
 		return;
 	}
 	pthread_mutex_lock(&channel->lock);
@@ -80,7 +81,7 @@ rpc_resolver_add(struct rpc_channel *channel, const char *url)
 }
 
 static bool
-rpc_resolver_format(const struct addrinfo *address, char *url, size_t size)
+rpc_resolver_format(const struct addrinfo *address, bool tls, char *url, size_t size)
 {
 	char host[NI_MAXHOST];
 	char port[NI_MAXSERV];
@@ -90,8 +91,8 @@ rpc_resolver_format(const struct addrinfo *address, char *url, size_t size)
 		return false;
 	}
 	return (size_t)snprintf(url, size,
-		   address->ai_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s", host,
-		   port) < size;
+		   address->ai_family == AF_INET6 ? "%stcp://[%s]:%s" : "%stcp://%s:%s",
+		   tls ? "tls+" : "", host, port) < size;
 }
 
 /* Adds the addresses of a name. False when it could not be looked up. */
@@ -106,8 +107,8 @@ rpc_resolver_look_up(struct rpc_channel *channel, const struct rpc_url *name)
 		return false;
 	}
 	for (struct addrinfo *at = addresses; at != NULL; at = at->ai_next) {
-		if (rpc_resolver_format(at, url, sizeof(url))) {
-			rpc_resolver_add(channel, url);
+		if (rpc_resolver_format(at, channel->options.tls != NULL, url, sizeof(url))) {
+			rpc_resolver_add(channel, url, name->host);
 		}
 	}
 	freeaddrinfo(addresses);

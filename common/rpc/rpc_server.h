@@ -19,6 +19,7 @@
 struct arena;
 struct rpc_call;
 struct rpc_server;
+struct rpc_tls;
 
 /* A row of the method table. */
 struct rpc_method {
@@ -33,6 +34,28 @@ struct rpc_method {
 	void (*start)(struct rpc_call *call, void *closure);
 	unsigned kind; /* for the service's own use, as the queue of rpc_pool */
 	bool secret;   /* the request holds secrets: it is overwritten after the answer */
+};
+
+/*
+ * What is done with each call besides its method. Neither function may block.
+ * The server has rows of its own, before those of its user: "deadline" refuses
+ * calls whose time is over, "principal" those that may not say for whom they are.
+ */
+struct rpc_interceptor {
+	const char *name;
+
+	/*
+	 * In the order of the rows, before the call is started. False when it has
+	 * failed the call, which is gone then. NULL: nothing.
+	 */
+	bool (*before)(struct rpc_call *call, void *closure);
+
+	/*
+	 * In the opposite order, once the call is finished and before its reply
+	 * leaves; for calls that were refused, too. error is STATUS_OK when it was
+	 * answered. NULL: nothing.
+	 */
+	void (*after)(const struct rpc_call *call, const struct error *error, void *closure);
 };
 
 /*
@@ -63,12 +86,17 @@ struct rpc_server_options {
 	const uint8_t *descriptor_set;  /* packed; borrowed */
 	size_t descriptor_set_len;
 
+	const struct rpc_interceptor *interceptors; /* called with closure */
+	size_t interceptor_count;
+
+	struct rpc_tls *tls; /* of tls+tcp:// URLs; NULL: there may be none */
+
 	/*
-	 * Called once for each finished call, before its reply leaves: for logs
-	 * and metrics; error is STATUS_OK when it was answered. May be NULL; must
-	 * not block.
+	 * Whose calls may say for whom they are made (metadata "principal"):
+	 * common names of client certificates, with commas. NULL or empty:
+	 * everybody who can connect.
 	 */
-	void (*observe)(const struct rpc_call *call, const struct error *error, void *closure);
+	const char *trusted;
 };
 
 /*
@@ -98,7 +126,7 @@ void rpc_server_close(struct rpc_server **server);
 
 /*
  * What a call says of itself. Borrowed until the call is finished. The method
- * is NULL when it is unknown, which only observe can meet.
+ * is NULL when it is unknown, which only interceptors can meet.
  */
 const struct rpc_method *rpc_call_method(const struct rpc_call *call);
 struct arena *rpc_call_arena(struct rpc_call *call);

@@ -109,8 +109,12 @@ void rpc_call_free(struct rpc_call **call);
 /* Makes the call ready for another life. */
 void rpc_call_reset(struct rpc_call *call);
 
-/* Gives the call to its method, or fails it where there is none. */
+/* Gives the call to its method, or fails it where there is none or an interceptor refuses it. */
 void rpc_call_start(struct rpc_call *call);
+
+/* Runs the interceptors, the server's own first. False: the call was failed and is gone. */
+bool rpc_intercept_before(struct rpc_call *call);
+void rpc_intercept_after(const struct rpc_call *call, const struct error *error);
 
 /* The rows of the methods that every server has, and their number. */
 const struct rpc_method *rpc_builtin_methods(size_t *count);

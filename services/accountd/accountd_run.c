@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "common/rpc/rpc_server.h"
+#include "common/rpc/rpc_tls.h"
 #include "common/rpc/rpc_transport.h"
 #include "services/accountd/accountd_conf.h"
 #include "services/accountd/store.h"
@@ -36,7 +37,7 @@ accountd_is_at_fault(const struct error *error)
 
 /* Says how each call ended: at error when the service is at fault, else at debug. */
 static void
-accountd_observe(const struct rpc_call *call, const struct error *error, void *closure)
+accountd_log_call(const struct rpc_call *call, const struct error *error, void *closure)
 {
 	const struct rpc_method *method = rpc_call_method(call);
 	bool at_fault = accountd_is_at_fault(error);
@@ -58,6 +59,10 @@ accountd_observe(const struct rpc_call *call, const struct error *error, void *c
 	}
 }
 
+static const struct rpc_interceptor accountd_interceptors[] = {
+    {"log", NULL, accountd_log_call},
+};
+
 static void
 accountd_changed(void *closure, unsigned row, const struct conf_row *what, bool applied)
 {
@@ -71,7 +76,22 @@ accountd_changed(void *closure, unsigned row, const struct conf_row *what, bool 
 }
 
 static void
-accountd_wait(struct conf *conf)
+accountd_reload_tls(struct rpc_tls *tls)
+{
+	struct error error;
+
+	if (tls == NULL) {
+		return;
+	}
+	if (rpc_tls_reload(tls, &error) == STATUS_OK) {
+		log_info("certificates are read again", LOG_INT("expires", rpc_tls_expires_s(tls)));
+	} else {
+		log_error("certificates stay as they were", &error, NULL, 0);
+	}
+}
+
+static void
+accountd_wait(struct conf *conf, struct rpc_tls *tls)
 {
 	while (process_wait() == PROCESS_RELOAD) {
 		struct error error;
@@ -80,6 +100,7 @@ accountd_wait(struct conf *conf)
 		if (!conf_reload(conf, accountd_changed, conf, &error)) {
 			log_error("configuration stays as it was", &error, NULL, 0);
 		}
+		accountd_reload_tls(tls);
 	}
 }
 
@@ -125,7 +146,9 @@ accountd_server_options(const struct conf *conf, struct user_service *service, c
 	    .services = accountd_services,
 	    .descriptor_set = descriptors,
 	    .descriptor_set_len = descriptors_len,
-	    .observe = accountd_observe};
+	    .interceptors = accountd_interceptors,
+	    .interceptor_count = sizeof(accountd_interceptors) / sizeof(accountd_interceptors[0]),
+	    .trusted = conf_text(conf, ACCOUNTD_TLS_TRUSTED)};
 
 	options.methods = user_service_methods(&options.method_count);
 	return options;
@@ -157,26 +180,54 @@ accountd_drain(struct conf *conf, struct rpc_server *server)
 	nanosleep(&(struct timespec){drain_ms / 1000, drain_ms % 1000 * CLOCK_NS_PER_MS}, NULL);
 }
 
+static void
+accountd_tls_failed(const char *why, void *closure)
+{
+	(void)closure;
+	log_warn("a client could not connect by TLS", LOG_STR("why", why));
+}
+
+/* Leaves *tls NULL when no certificate is configured. */
+static enum status_code
+accountd_open_tls(struct rpc_tls **tls, const struct conf *conf, struct error *error)
+{
+	const struct rpc_tls_options options = {.server = true,
+	    .cert_file = conf_text(conf, ACCOUNTD_TLS_CERT),
+	    .key_file = conf_text(conf, ACCOUNTD_TLS_KEY),
+	    .ca_file = conf_text(conf, ACCOUNTD_TLS_CLIENT_CA),
+	    .failed = accountd_tls_failed};
+
+	*tls = NULL;
+	return options.cert_file[0] == '\0' && options.key_file[0] == '\0'
+		   ? STATUS_OK
+		   : rpc_tls_open(tls, &options, error);
+}
+
 static enum status_code
 accountd_serve(struct conf *conf, struct user_service *service, struct error *error)
 {
 	int64_t port = conf_int(conf, ACCOUNTD_PORT);
 	struct rpc_server *server = NULL;
 	struct rpc_server_options options;
-	enum status_code status;
+	struct rpc_tls *tls;
+	enum status_code status = accountd_open_tls(&tls, conf, error);
 	char listen[64];
 
 	snprintf(listen, sizeof(listen), "tcp://127.0.0.1:%d", (int)port);
 	options = accountd_server_options(
 	    conf, service, port == 0 ? conf_text(conf, ACCOUNTD_LISTEN) : listen);
-	status = rpc_server_open(&server, &options, error);
+	options.tls = tls;
+	if (status == STATUS_OK) {
+		status = rpc_server_open(&server, &options, error);
+	}
 	if (status == STATUS_OK) {
 		log_info("listening", LOG_STR("url", rpc_server_url(server)));
-		accountd_wait(conf);
+		accountd_wait(conf, tls);
 		accountd_drain(conf, server);
 		rpc_server_close(&server);
 		log_info("stopped");
 	}
+	rpc_tls_close(&tls);
 	rpc_fini();
 	return status;
 }

@@ -10,7 +10,8 @@ _mvctl_connection() {
 	for ((word = 1; word < ${#words[@]}; word++)); do
 		case ${words[word]} in
 		-e | --endpoint) printf '%s\n' --endpoint "${words[word + 1]-}" ;;
-		-e?* | --endpoint=*) printf '%s\n' "${words[word]}" ;;
+		--tls-ca | --tls-cert | --tls-key | --tls-name) printf '%s\n' "${words[word]}" "${words[word + 1]-}" ;;
+		-e?* | --endpoint=* | --tls-*=*) printf '%s\n' "${words[word]}" ;;
 		esac
 	done
 }
@@ -21,7 +22,8 @@ _mvctl_command() {
 	read -ra words <<<"$1"
 	for ((word = 1; word < ${#words[@]}; word++)); do
 		case ${words[word]} in
-		-e | --endpoint | -t | --timeout | -m | --metadata | --in-flight) word=$((word + 1)) ;;
+		--tls-*=*) ;;
+		-e | --endpoint | -t | --timeout | -m | --metadata | --in-flight | --tls-*) word=$((word + 1)) ;;
 		-?*) ;;
 		*)
 			[ -z "$command" ] || count=$((count + 1))
@@ -48,11 +50,16 @@ _mvctl() {
 	COMPREPLY=()
 	[[ $before == *[[:blank:]] ]] || return # within a word, behind its colon
 	case $previous in
-	-e | --endpoint | -t | --timeout | -m | --metadata | --in-flight) return ;;
+	--tls-ca | --tls-cert | --tls-key)
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+		;;
+	-e | --endpoint | -t | --timeout | -m | --metadata | --in-flight | --tls-name) return ;;
 	esac
 	case $current in
 	-*)
 		candidates='--endpoint --timeout --metadata --batch --in-flight --compact --all --help --version'
+		candidates+=' --tls-ca --tls-cert --tls-key --tls-name'
 		;;
 	@*)
 		mapfile -t COMPREPLY < <(compgen -P @ -f -- "${current#@}")

@@ -67,7 +67,7 @@ static int
 mvctl_health_of(const struct mvctl_options *options, const char *endpoint)
 {
 	struct rpc_channel *channel;
-	int status = mvctl_channel_open(&channel, endpoint, options->timeout_ms);
+	int status = mvctl_channel_open(&channel, options, endpoint);
 
 	if (status == MVCTL_EXIT_OK) {
 		status = mvctl_health_ask(options, channel, endpoint);

@@ -35,6 +35,9 @@ static const char mvctl_help[] =
     "  -m, --metadata KEY=VALUE  travels with each call; may be repeated\n"
     "  -b, --batch               call: a request on each line of REQUEST (default: standard\n"
     "                            input), an answer on a line for each, in the same order\n"
+    "      --tls-ca FILE         whom to trust at tls+tcp:// (and then dns:///), in PEM\n"
+    "      --tls-cert FILE       certificate to show there, with --tls-key FILE\n"
+    "      --tls-name NAME       in the service's certificate (default: the host of the URL)\n"
     "      --in-flight N         calls of a batch at a time (default 64)\n"
     "  -c, --compact             call: the answer on one line\n"
     "  -a, --all                 list: all names, each after what it is\n"
@@ -53,6 +56,10 @@ static const struct option mvctl_flags[] = {
     {"metadata", required_argument, NULL, 'm'},
     {"batch", no_argument, NULL, 'b'},
     {"in-flight", required_argument, NULL, 'n'},
+    {"tls-ca", required_argument, NULL, 'A'},
+    {"tls-cert", required_argument, NULL, 'C'},
+    {"tls-key", required_argument, NULL, 'K'},
+    {"tls-name", required_argument, NULL, 'N'},
     {"compact", no_argument, NULL, 'c'},
     {"all", no_argument, NULL, 'a'},
     {"help", no_argument, NULL, 'h'},
@@ -173,6 +180,10 @@ mvctl_take_flag(struct mvctl_options *options, int flag)
 	case 't': return mvctl_read_timeout(options, optarg);
 	case 'm': return mvctl_read_metadata(options, optarg);
 	case 'n': return mvctl_read_in_flight(options, optarg);
+	case 'A': options->tls_ca = optarg; return true;
+	case 'C': options->tls_cert = optarg; return true;
+	case 'K': options->tls_key = optarg; return true;
+	case 'N': options->tls_name = optarg; return true;
 	case 'b': options->batch = true; return true;
 	case 'c': options->compact = true; return true;
 	case 'a': options->all = true; return true;

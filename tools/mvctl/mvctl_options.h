@@ -18,6 +18,10 @@ struct mvctl_options {
 	uint32_t timeout_ms;                      /* of each call */
 	struct rpc_metadata metadata[RPC_METADATA_MAX];
 	size_t metadata_count;
+	const char *tls_ca; /* PEM files, NULL: not given */
+	const char *tls_cert;
+	const char *tls_key;
+	const char *tls_name;
 	unsigned in_flight; /* calls of a batch */
 	bool batch;
 	bool compact;

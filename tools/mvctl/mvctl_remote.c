@@ -4,6 +4,7 @@
 
 #include "common/arena.h"
 #include "common/rpc/rpc_sync.h"
+#include "common/rpc/rpc_tls.h"
 #include "mockvideo/rpc.pb-c.h"
 #include "tools/mvctl/mvctl_options.h"
 #include "tools/mvctl/mvctl_report.h"
@@ -11,22 +12,41 @@
 #define MVCTL_REFLECTION     "mockvideo.rpc.v1.Reflection/GetFileDescriptorSet"
 #define MVCTL_CONNECT_MAX_MS 1000
 
+/* Leaves *tls NULL when nothing is said of it. */
+static enum status_code
+mvctl_tls_open(struct rpc_tls **tls, const struct mvctl_options *options, struct error *error)
+{
+	const struct rpc_tls_options wanted = {.ca_file = options->tls_ca,
+	    .cert_file = options->tls_cert,
+	    .key_file = options->tls_key};
+
+	*tls = NULL;
+	return wanted.ca_file == NULL && wanted.cert_file == NULL && wanted.key_file == NULL
+		   ? STATUS_OK
+		   : rpc_tls_open(tls, &wanted, error);
+}
+
 /* A call must learn that nobody is there before its deadline, which tells less. */
 int
-mvctl_channel_open(struct rpc_channel **channel, const char *endpoints, uint32_t timeout_ms)
+mvctl_channel_open(
+    struct rpc_channel **channel, const struct mvctl_options *options, const char *endpoints)
 {
-	struct rpc_channel_options options = {.endpoints = endpoints,
-	    .connect_timeout_ms = timeout_ms / 2,
-	    .default_timeout_ms = timeout_ms,
-	    .reply_max_bytes = (size_t)256 << 20};
+	struct rpc_channel_options wanted = {.endpoints = endpoints,
+	    .connect_timeout_ms = options->timeout_ms / 2,
+	    .default_timeout_ms = options->timeout_ms,
+	    .reply_max_bytes = (size_t)256 << 20,
+	    .tls_name = options->tls_name};
 	struct error error;
 
-	if (options.connect_timeout_ms > MVCTL_CONNECT_MAX_MS) {
-		options.connect_timeout_ms = MVCTL_CONNECT_MAX_MS;
+	if (wanted.connect_timeout_ms > MVCTL_CONNECT_MAX_MS) {
+		wanted.connect_timeout_ms = MVCTL_CONNECT_MAX_MS;
 	}
-	if (rpc_channel_open(channel, &options, &error) == STATUS_OK) {
+	if (mvctl_tls_open(&wanted.tls, options, &error) == STATUS_OK &&
+	    rpc_channel_open(channel, &wanted, &error) == STATUS_OK) {
+		rpc_tls_close(&wanted.tls);
 		return MVCTL_EXIT_OK;
 	}
+	rpc_tls_close(&wanted.tls);
 	return error.code == STATUS_INVALID_ARGUMENT
 		   ? mvctl_usage("%s", error.message)
 		   : mvctl_tell_call(endpoints, &error, endpoints);
@@ -95,7 +115,7 @@ mvctl_remote_open(struct mvctl_remote *remote, const struct mvctl_options *optio
 	if (remote->arena == NULL) {
 		return mvctl_no_memory();
 	}
-	status = mvctl_channel_open(&remote->channel, options->endpoints, options->timeout_ms);
+	status = mvctl_channel_open(&remote->channel, options, options->endpoints);
 	return status == MVCTL_EXIT_OK ? mvctl_remote_reflect(remote) : status;
 }
 

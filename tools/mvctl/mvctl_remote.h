@@ -21,7 +21,8 @@ struct mvctl_remote {
 };
 
 /* Opens a channel to endpoints. Gives the exit status; on failure it was told why. */
-int mvctl_channel_open(struct rpc_channel **channel, const char *endpoints, uint32_t timeout_ms);
+int mvctl_channel_open(
+    struct rpc_channel **channel, const struct mvctl_options *options, const char *endpoints);
 
 /* A request as the options say, with nothing to send yet. */
 struct rpc_request mvctl_request(const struct mvctl_options *options, const char *method);

@@ -83,6 +83,9 @@ mvctl_tell_call(const char *subject, const struct error *error, const char *endp
 {
 	mvctl_tell(subject, error);
 	if (mvctl_is_unreachable(error)) {
+		if (error->detail[0] != '\0') {
+			mvctl_tell_line("why", error->detail);
+		}
 		mvctl_tell_line("tried", endpoints);
 		fputs("  is the service running there? --endpoint or MVCTL_ENDPOINT name another "
 		      "place\n",

@@ -1,0 +1,175 @@
+/*
+ * gatewayd finds accountd by a name: those that appear get their share, those
+ * that leave get no more calls, and no request notices. The name stands in a
+ * hosts file of gatewayd's own.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "integration/load.h"
+#include "integration/stack.h"
+
+#define CLIENTS    8
+#define NAME       "accountd.test"
+#define ROUND      400 /* requests */
+#define ROUNDS_MAX 200
+
+static char dir[PATH_MAX];
+static char hosts[PATH_MAX + 8];
+static char bind_hosts[2 * PATH_MAX];
+static char backends[STACK_URL_MAX];
+static struct stack stack = {
+    .store = STACK_MYSQL,
+    .accountd_count = 3,
+    .accountd_flags = {"--log-level=debug"},
+    .accountd_hosts = {"127.0.0.1", "127.0.0.2", "127.0.0.3"},
+    .gatewayd_flags = {"--resolve-interval-ms=200"},
+    .backends = backends,
+};
+static struct load *load;
+
+/* In one write to the file itself, which gatewayd has mounted. */
+static void
+write_hosts(bool first, bool second, bool third)
+{
+	const bool named[] = {first, second, third};
+	char text[256] = "";
+	FILE *file = fopen(hosts, "we");
+
+	assert_non_null(file);
+	for (size_t i = 0; i < 3; i++) {
+		if (named[i]) {
+			size_t len = strlen(text);
+
+			snprintf(text + len, sizeof(text) - len, "%s " NAME "\n",
+			    stack.accountd_hosts[i]);
+		}
+	}
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* How many calls each answers while the gateway answers ROUND requests. */
+static void
+count_round(unsigned counts[3])
+{
+	char *texts[3];
+	long marks[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		marks[i] = process_log_mark(&stack.accountd[i]);
+	}
+	load_await(load, ROUND);
+	for (unsigned i = 0; i < 3; i++) {
+		counts[i] = 0;
+		texts[i] = process_read_file(stack.accountd[i].log);
+		for (const char *at = texts[i] + marks[i];
+		     (at = strstr(at, "\"method\":\"account.v1.UserService/")) != NULL; at++) {
+			counts[i]++;
+		}
+		free(texts[i]);
+	}
+}
+
+/* Until those that are named, and only those, answer calls, each a fair part of them. */
+static void
+await_shares(bool first, bool second, bool third)
+{
+	const bool named[] = {first, second, third};
+	unsigned counts[3];
+
+	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+		bool fair = true;
+
+		count_round(counts);
+		for (unsigned i = 0; i < 3; i++) {
+			fair &= named[i] ? counts[i] > ROUND / 10 : counts[i] == 0;
+		}
+		if (fair) {
+			print_message("%u, %u and %u calls\n", counts[0], counts[1], counts[2]);
+			return;
+		}
+	}
+	fail_msg("%u, %u and %u calls", counts[0], counts[1], counts[2]);
+}
+
+static void
+those_that_are_named_get_the_calls(void **state)
+{
+	(void)state;
+	load = load_start(stack.url, CLIENTS);
+	await_shares(true, true, false);
+	write_hosts(true, true, true);
+	await_shares(true, true, true);
+	write_hosts(false, true, true);
+	await_shares(false, true, true);
+	write_hosts(false, false, false); /* a name that is not found changes nothing */
+	await_shares(false, true, true);
+	assert_int_equal(process_stop(&stack.accountd[0]), 0);
+	load_stop(load);
+	load_print(load);
+	for (enum load_kind kind = 0; kind < LOAD_KINDS; kind++) {
+		assert_int_equal(load_count(load, kind, 0, NULL), 0);
+	}
+	load_check(load);
+}
+
+static int
+start(void **state)
+{
+	unsigned port = process_free_port();
+
+	(void)state;
+	process_make_dir(dir);
+	snprintf(hosts, sizeof(hosts), "%s/hosts", dir);
+	write_hosts(true, true, false);
+	snprintf(bind_hosts, sizeof(bind_hosts),
+	    "mount --bind '%s' /etc/hosts && exec \"$0\" \"$@\"", hosts);
+	stack.gatewayd_wrapper[0] = "unshare";
+	stack.gatewayd_wrapper[1] = "--mount";
+	stack.gatewayd_wrapper[2] = "sh";
+	stack.gatewayd_wrapper[3] = "-c";
+	stack.gatewayd_wrapper[4] = bind_hosts;
+	for (unsigned i = 0; i < 3; i++) {
+		stack.accountd_ports[i] = port;
+	}
+	snprintf(backends, sizeof(backends), "dns:///" NAME ":%u", port);
+	stack_start(&stack);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	load_free(&load);
+	stack_stop(&stack);
+	process_remove_dir(dir);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(those_that_are_named_get_the_calls),
+	};
+	int failed;
+
+	if (system("unshare --mount mount --bind /etc/hosts /etc/hosts 2>/dev/null") != 0) {
+		puts("1..0 # SKIP a hosts file of its own needs root and mount namespaces");
+		return 0;
+	}
+	failed = cmocka_run_group_tests(tests, start, stop);
+	stack_kill(&stack);
+	return failed;
+}
