@@ -82,8 +82,7 @@ gw_call_start(struct gw_request *request, const uint8_t *data, size_t len)
 	return call;
 }
 
-/* The reply comes all the same, if only to say that the call was cancelled. */
-static void
+void
 gw_call_cancel(struct gw_call *call)
 {
 	pthread_mutex_lock(&call->lock);

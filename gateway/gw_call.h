@@ -21,6 +21,9 @@ struct gw_call *gw_call_start(struct gw_request *request, const uint8_t *data, s
 /* Gives up on the call and clears *call. NULL is fine. */
 void gw_call_abandon(struct gw_call **call);
 
+/* Gives up on the call, which comes back as CANCELLED. */
+void gw_call_cancel(struct gw_call *call);
+
 /* Gives up on all calls of a loop; their replies come back as CANCELLED. */
 void gw_call_cancel_all(struct gw_loop *loop);
 

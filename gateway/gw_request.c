@@ -34,7 +34,18 @@ gw_request_call(struct gw_request *request, const uint8_t *data, size_t len)
 		return false;
 	}
 	gw_request_move(request, GW_REQUEST_CALLING);
+	gw_conn_watch(request->conn, request);
 	return true;
+}
+
+/* Its call comes back as CANCELLED, and the answer to that ends the connection. */
+void
+gw_request_gone(struct gw_request *request)
+{
+	request->req->http1_is_persistent = 0;
+	if (request->call != NULL) {
+		gw_call_cancel(request->call);
+	}
 }
 
 void

@@ -67,6 +67,9 @@ void gw_request_move(struct gw_request *request, enum gw_request_state state);
 /* Calls the request's method. False when no call can be made. */
 bool gw_request_call(struct gw_request *request, const uint8_t *data, size_t len);
 
+/* The client has closed the connection: what it asked for is given up. */
+void gw_request_gone(struct gw_request *request);
+
 /* The call has ended; its reply is borrowed. */
 void gw_request_replied(struct gw_request *request, const struct rpc_reply *reply);
 

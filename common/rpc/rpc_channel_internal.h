@@ -126,7 +126,9 @@ struct rpc_endpoint {
 	struct rpc_pending_list queue; /* calls that gather */
 	struct rpc_exchange_list in_flight;
 	struct rpc_exchange_list spare;
+	size_t queued;             /* calls in the queue */
 	unsigned gathered;         /* exchanges in flight that have the flag */
+	size_t gathered_calls;     /* calls in them when they were sent */
 	unsigned abandoned;        /* exchanges in flight that nobody waits for */
 	int64_t gathered_ns;       /* when the last such was sent */
 	int64_t heard_ns;          /* when the last reply came */

@@ -223,6 +223,7 @@ rpc_endpoint_send(
 
 	if (!rpc_exchange_start(endpoint, calls, todo)) {
 		TAILQ_REMOVE(calls, first, link);
+		endpoint->queued -= calls == &endpoint->queue;
 		endpoint->load--;
 		rpc_pending_fail(first, todo, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
 		    "there is no memory to send the call");
@@ -232,15 +233,19 @@ rpc_endpoint_send(
 }
 
 /*
- * Messages in flight may be slow ones, behind which quick calls should not
- * wait: so now and then one more leaves.
+ * One message is always on its way, and a further one only when it is as large
+ * as those on their way: so the work is shared out while there is much, and
+ * is not cut small while there is little. Messages in flight may be slow ones,
+ * behind which quick calls should not wait: so now and then one more leaves.
  */
 static bool
 rpc_endpoint_may_send(const struct rpc_endpoint *endpoint, int64_t now_ns)
 {
 	const struct rpc_channel_options *options = &endpoint->channel->options;
 
-	return endpoint->gathered < options->batch_in_flight ||
+	return endpoint->gathered == 0 ||
+	       (endpoint->gathered < options->batch_in_flight &&
+		   endpoint->queued >= endpoint->gathered_calls) ||
 	       now_ns - endpoint->gathered_ns > options->batch_stall_ms * CLOCK_NS_PER_MS;
 }
 
@@ -264,6 +269,7 @@ rpc_endpoint_give(struct rpc_endpoint *endpoint, struct rpc_pending *pending, st
 	endpoint->load++;
 	if (gathers) {
 		TAILQ_INSERT_TAIL(&endpoint->queue, pending, link);
+		endpoint->queued++;
 		rpc_endpoint_flush(endpoint, todo);
 	} else {
 		TAILQ_INSERT_TAIL(&alone, pending, link);

@@ -140,10 +140,12 @@ rpc_exchange_start(
 		return false;
 	}
 	rpc_exchange_take_calls(exchange, calls, count);
+	endpoint->queued -= calls == &endpoint->queue ? count : 0;
 	TAILQ_REMOVE(&endpoint->spare, exchange, link);
 	TAILQ_INSERT_TAIL(&endpoint->in_flight, exchange, link);
 	if (exchange->gathered) {
 		endpoint->gathered++;
+		endpoint->gathered_calls += count;
 		endpoint->gathered_ns = todo->now_ns;
 	}
 	exchange->sent_ns = todo->now_ns;
@@ -193,13 +195,23 @@ rpc_exchange_abort_oldest(struct rpc_endpoint *endpoint)
 	}
 }
 
+/* It no longer keeps calls from leaving. */
+static void
+rpc_exchange_ungather(struct rpc_exchange *exchange)
+{
+	if (exchange->gathered) {
+		exchange->gathered = false;
+		exchange->endpoint->gathered--;
+		exchange->endpoint->gathered_calls -= exchange->count;
+	}
+}
+
 void
 rpc_exchange_abandon(struct rpc_exchange *exchange, struct rpc_todo *todo)
 {
 	struct rpc_endpoint *endpoint = exchange->endpoint;
 
-	endpoint->gathered -= exchange->gathered;
-	exchange->gathered = false;
+	rpc_exchange_ungather(exchange);
 	exchange->abandoned = true;
 	if (++endpoint->abandoned > RPC_ABANDONED_MAX) {
 		rpc_exchange_abort_oldest(endpoint);
@@ -246,7 +258,7 @@ rpc_exchange_release(struct rpc_exchange *exchange, struct rpc_todo *todo)
 
 	TAILQ_REMOVE(&endpoint->in_flight, exchange, link);
 	TAILQ_INSERT_HEAD(&endpoint->spare, exchange, link);
-	endpoint->gathered -= exchange->gathered;
+	rpc_exchange_ungather(exchange);
 	endpoint->abandoned -= exchange->abandoned;
 	exchange->abandoned = false;
 	rpc_endpoint_flush(endpoint, todo);

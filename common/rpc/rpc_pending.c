@@ -249,6 +249,7 @@ rpc_pending_detach(struct rpc_pending *pending)
 	case RPC_PENDING_WAITING: TAILQ_REMOVE(&pending->channel->waiting, pending, link); break;
 	case RPC_PENDING_QUEUED:
 		TAILQ_REMOVE(&endpoint->queue, pending, link);
+		endpoint->queued--;
 		endpoint->load--;
 		break;
 	case RPC_PENDING_SENT:
