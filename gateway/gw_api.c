@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/rpc/rpc_channel.h"
 #include "common/rpc/rpc_tls.h"
+#include "gateway/gw_call.h"
 #include "gateway/gw_conf.h"
 
 /* Holds a batch of full pages, whatever bulk requests are limited to. */
@@ -120,6 +121,7 @@ gw_api_open_channel(struct gw_api *api, const struct conf *conf, struct error *e
 	    .batch_in_flight = (unsigned)conf_int(conf, GW_BATCH_IN_FLIGHT),
 	    .in_flight_max = (unsigned)conf_int(conf, GW_IN_FLIGHT_MAX),
 	    .resolve_interval_ms = (uint32_t)conf_int(conf, GW_RESOLVE_INTERVAL_MS),
+	    .delivered = gw_call_delivered,
 	    .tls = api->tls,
 	    .tls_name = conf_text(conf, GW_BACKEND_TLS_NAME)};
 

@@ -8,6 +8,7 @@
 
 struct gw_call {
 	h2o_multithread_message_t message; /* the first member: the post to the loop */
+	struct gw_call *next;              /* posted with this one; of the same loop */
 	LIST_ENTRY(gw_call) link;          /* of loop->calls */
 	struct gw_loop *loop;
 	struct gw_request *request;  /* NULL: abandoned. Thread of the loop. */
@@ -18,20 +19,48 @@ struct gw_call {
 	bool ended;
 };
 
+/* Calls of one loop that have ended, and that this thread of the channel has yet to post. */
+static _Thread_local struct {
+	struct gw_call *first;
+	struct gw_call *last;
+} gw_call_ended;
+
+void
+gw_call_delivered(void *closure)
+{
+	struct gw_call *first = gw_call_ended.first;
+	struct gw_loop *loop;
+
+	(void)closure;
+	if (first == NULL) {
+		return;
+	}
+	gw_call_ended.first = NULL;
+	loop = first->loop;
+	atomic_fetch_add(&loop->posting, 1);
+	h2o_multithread_send_message(&loop->replies, &first->message);
+	atomic_fetch_sub(&loop->posting, 1);
+}
+
 /* A thread of the channel. */
 static void
 gw_call_done(struct rpc_reply *reply, void *closure)
 {
 	struct gw_call *call = closure;
-	struct gw_loop *loop = call->loop;
 
 	call->reply = reply;
 	pthread_mutex_lock(&call->lock);
 	call->ended = true;
 	pthread_mutex_unlock(&call->lock);
-	atomic_fetch_add(&loop->posting, 1);
-	h2o_multithread_send_message(&loop->replies, &call->message);
-	atomic_fetch_sub(&loop->posting, 1);
+	if (gw_call_ended.first != NULL && gw_call_ended.first->loop != call->loop) {
+		gw_call_delivered(NULL);
+	}
+	if (gw_call_ended.first == NULL) {
+		gw_call_ended.first = call;
+	} else {
+		gw_call_ended.last->next = call;
+	}
+	gw_call_ended.last = call;
 }
 
 static void
@@ -54,7 +83,8 @@ gw_call_request(const struct gw_request *request, const struct rpc_metadata *met
 	    .flags = (route->method->no_side_effects ? RPC_NO_SIDE_EFFECTS : 0) |
 		     (route->method->idempotent ? RPC_IDEMPOTENT : 0),
 	    .metadata = metadata,
-	    .metadata_count = count};
+	    .metadata_count = count,
+	    .cork = &request->loop->cork};
 }
 
 struct gw_call *
@@ -114,6 +144,16 @@ gw_call_cancel_all(struct gw_loop *loop)
 	}
 }
 
+static void
+gw_call_receive_one(struct gw_call *call)
+{
+	LIST_REMOVE(call, link);
+	if (call->request != NULL) {
+		gw_request_replied(call->request, call->reply);
+	}
+	gw_call_free(call);
+}
+
 void
 gw_call_receive(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 {
@@ -122,10 +162,11 @@ gw_call_receive(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 		struct gw_call *call = (struct gw_call *)messages->next;
 
 		h2o_linklist_unlink(&call->message.link);
-		LIST_REMOVE(call, link);
-		if (call->request != NULL) {
-			gw_request_replied(call->request, call->reply);
+		while (call != NULL) {
+			struct gw_call *next = call->next;
+
+			gw_call_receive_one(call);
+			call = next;
 		}
-		gw_call_free(call);
 	}
 }

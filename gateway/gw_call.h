@@ -27,6 +27,9 @@ void gw_call_cancel(struct gw_call *call);
 /* Gives up on all calls of a loop; their replies come back as CANCELLED. */
 void gw_call_cancel_all(struct gw_loop *loop);
 
+/* For rpc_channel_options.delivered: posts the calls that have ended, all of a loop at once. */
+void gw_call_delivered(void *closure);
+
 /* Hands replies to their requests. The callback of the loop's receiver. */
 void gw_call_receive(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
 

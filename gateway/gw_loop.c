@@ -8,6 +8,7 @@
 
 #include "common/arena.h"
 #include "common/clock.h"
+#include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conn.h"
 
@@ -189,6 +190,7 @@ gw_loop_run(void *closure)
 	sem_post(&loop->ready);
 	while (!gw_loop_is_done(loop)) {
 		h2o_evloop_run(loop->context.loop, INT32_MAX);
+		rpc_channel_uncork(loop->options.api->channel, &loop->cork);
 	}
 	gw_loop_close(loop);
 	return NULL;
@@ -212,6 +214,7 @@ gw_loop_start(
 	if (*loop == NULL) {
 		goto close_fd;
 	}
+	TAILQ_INIT(&(*loop)->cork);
 	sem_init(&(*loop)->ready, 0, 0);
 	(*loop)->options = *options;
 	(*loop)->listen_fd = fd;

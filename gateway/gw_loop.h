@@ -21,6 +21,7 @@
 #include <sys/queue.h>
 
 #include "common/buf.h"
+#include "common/rpc/rpc_channel.h"
 #include "common/status.h"
 
 struct arena;
@@ -66,6 +67,7 @@ struct gw_loop {
 	h2o_timeout_entry_t sweep;
 
 	LIST_HEAD(, gw_call) calls;
+	struct rpc_cork cork;               /* calls made in this turn of the loop */
 	h2o_multithread_receiver_t replies; /* any thread sends to these two */
 	h2o_multithread_receiver_t orders;
 	h2o_multithread_message_t drain_order;

@@ -154,6 +154,13 @@ start(struct rpc_call *call, void *closure)
 		.start = start, .kind = kind_                                                      \
 	}
 
+static void
+started(void *closure)
+{
+	(void)closure;
+	rpc_pool_started(pool);
+}
+
 int
 pool_set_up(void **state)
 {
@@ -168,6 +175,7 @@ pool_set_up(void **state)
 	    .messages_max = 64,
 	    .default_timeout_ms = 60000,
 	    .timeout_max_ms = 60000,
+	    .started = started,
 	};
 	struct error error;
 

@@ -38,6 +38,17 @@ calls_that_wait_together_are_run_together(void **state)
 }
 
 static void
+the_calls_of_a_message_are_found_together(void **state)
+{
+	pool_start(4);
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(receive(send_calls(state, "Read", 8, 0), 8, 0, ""), 8);
+		assert_int_equal(gate.run_count, i + 1);
+		assert_int_equal(gate.run_sizes[i], 8);
+	}
+}
+
+static void
 a_call_that_is_alone_does_not_wait_for_others(void **state)
 {
 	pool_start(2);
@@ -248,6 +259,7 @@ main(void)
 {
 	const struct CMUnitTest cases[] = {
 	    CASE(calls_that_wait_together_are_run_together),
+	    CASE(the_calls_of_a_message_are_found_together),
 	    CASE(a_call_that_is_alone_does_not_wait_for_others),
 	    CASE(calls_past_the_queue_are_refused_with_a_time_to_retry),
 	    CASE(calls_that_expire_in_the_queue_are_not_run),

@@ -230,7 +230,7 @@ a_url_that_can_not_be_bound_is_named_with_the_reason(void **state)
 	expect_no_listening("carrier-pigeon://x", STATUS_INVALID_ARGUMENT, "carrier-pigeon://x");
 	expect_no_listening("tcp://127.0.0.1:0,", STATUS_INVALID_ARGUMENT, "empty entry");
 	expect_no_listening("", STATUS_INVALID_ARGUMENT, "empty entry");
-	expect_no_listening("tls+tcp://127.0.0.1:0", STATUS_UNIMPLEMENTED, "certificate");
+	expect_no_listening("tls+tcp://127.0.0.1:0", STATUS_INVALID_ARGUMENT, "certificate");
 }
 
 static void

@@ -369,11 +369,38 @@ rpc_channel_call(struct rpc_channel *channel, const struct rpc_request *request,
 	pending->closure = closure;
 	pending->flags = request->flags;
 	packed = rpc_pending_pack(pending, request);
+	pending->deadline_ns = clock_now_ns() + (int64_t)timeout_ms * CLOCK_NS_PER_MS;
+	if (request->cork != NULL && packed) {
+		pending->state = RPC_PENDING_CORKED;
+		pending->cork = request->cork;
+		TAILQ_INSERT_TAIL(request->cork, pending, link);
+		return pending;
+	}
 	rpc_channel_lock(channel, &todo);
-	pending->deadline_ns = todo.now_ns + (int64_t)timeout_ms * CLOCK_NS_PER_MS;
 	rpc_channel_admit(pending, packed, &todo);
 	rpc_channel_unlock_deferred(&todo);
 	return pending;
+}
+
+void
+rpc_channel_uncork(struct rpc_channel *channel, struct rpc_cork *cork)
+{
+	struct rpc_pending *pending;
+	struct rpc_todo todo;
+
+	if (TAILQ_EMPTY(cork)) {
+		return;
+	}
+	rpc_channel_lock(channel, &todo);
+	todo.holding = true;
+	while ((pending = TAILQ_FIRST(cork)) != NULL) {
+		TAILQ_REMOVE(cork, pending, link);
+		pending->state = RPC_PENDING_SPARE;
+		rpc_channel_admit(pending, true, &todo);
+	}
+	todo.holding = false;
+	rpc_channel_each_endpoint(channel, &todo, rpc_endpoint_flush);
+	rpc_channel_unlock_deferred(&todo);
 }
 
 void
@@ -383,6 +410,7 @@ rpc_channel_cancel(struct rpc_channel *channel, struct rpc_pending *pending)
 
 	rpc_channel_lock(channel, &todo);
 	if (pending->state != RPC_PENDING_ENDED) {
+		channel->in_flight += pending->state == RPC_PENDING_CORKED;
 		rpc_pending_abandon(pending, &todo);
 		rpc_pending_fail(pending, &todo, STATUS_CANCELLED, "CANCELLED",
 		    "the caller gave up on the call");

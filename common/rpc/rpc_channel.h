@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/status.h"
 
@@ -33,6 +34,14 @@ struct rpc_channel_options {
 	const char *tls_name; /* of their certificates; until opened [the URL's host] */
 	unsigned in_flight_max; /* calls; one more is answered RESOURCE_EXHAUSTED [4096] */
 
+	/*
+	 * Called after each row of dones that a thread of the channel calls, as for
+	 * the calls of one message: who hands them on can do so once for all. May
+	 * be NULL; must not block.
+	 */
+	void (*delivered)(void *closure);
+	void *closure;
+
 	/* Calls gather while batch_in_flight messages are in flight to their endpoint. */
 	unsigned batch_max_calls; /* of one message; 1: each call travels alone [64] */
 	size_t batch_max_bytes;   /* of a message with several calls [256 KiB] */
@@ -51,7 +60,14 @@ struct rpc_metadata {
 	const char *value;
 };
 
-/* A call to be made. All of it is borrowed until rpc_channel_call returns. */
+/*
+ * Calls that a thread makes in a row, as an event loop does in a turn, kept back
+ * to leave together: they share messages from the first one on. TAILQ_INIT makes
+ * it ready. It and the calls in it belong to that thread until they are let go.
+ */
+TAILQ_HEAD(rpc_cork, rpc_pending);
+
+/* A call to be made. All of it but the cork is borrowed until rpc_channel_call returns. */
 struct rpc_request {
 	const char *method;  /* "account.v1.UserService/GetUser" */
 	const uint8_t *data; /* the packed input message */
@@ -60,6 +76,7 @@ struct rpc_request {
 	unsigned flags;
 	const struct rpc_metadata *metadata;
 	size_t metadata_count;
+	struct rpc_cork *cork; /* NULL: the call leaves at once */
 };
 
 /* How a call ended. Belongs to who was given it, until rpc_reply_free. */
@@ -120,10 +137,14 @@ void rpc_channel_close(struct rpc_channel **channel);
 struct rpc_pending *rpc_channel_call(struct rpc_channel *channel, const struct rpc_request *request,
     rpc_done_fn *done, void *closure);
 
+/* Lets all calls of the cork go, which is empty then. */
+void rpc_channel_uncork(struct rpc_channel *channel, struct rpc_cork *cork);
+
 /*
  * Gives up on a call: done is called with CANCELLED unless the call has ended
  * already, and queued work is dropped. The caller sees to it that pending is
- * still valid, by a lock of its own that its done takes too.
+ * still valid, by a lock of its own that its done takes too, and cancels a call
+ * that is corked in the thread of its cork.
  */
 void rpc_channel_cancel(struct rpc_channel *channel, struct rpc_pending *pending);
 

@@ -34,13 +34,14 @@ struct rpc_resolver;
 /*
  * Where a call is.
  *
- *	SPARE -> WAITING -> QUEUED -> SENT -> ENDED -> SPARE
- *	            ^---------'---------'  another attempt
+ *	SPARE -> CORKED -> WAITING -> QUEUED -> SENT -> ENDED -> SPARE
+ *	                      ^---------'---------'  another attempt
  *
  * It can end from each. It is SPARE again when its reply is freed.
  */
 enum rpc_pending_state {
 	RPC_PENDING_SPARE,   /* in channel->spare, or being filled in */
+	RPC_PENDING_CORKED,  /* in its thread's rpc_cork, which alone touches it */
 	RPC_PENDING_WAITING, /* in channel->waiting, for an endpoint or for its back-off */
 	RPC_PENDING_QUEUED,  /* in endpoint->queue */
 	RPC_PENDING_SENT,    /* in exchange->calls */
@@ -58,6 +59,7 @@ struct rpc_pending {
 	struct rpc_channel *channel;
 	enum rpc_pending_state state;
 	TAILQ_ENTRY(rpc_pending) link; /* of the list that the state names */
+	struct rpc_cork *cork;         /* CORKED */
 	rpc_done_fn *done;
 	void *closure;
 	struct rpc_timer timer; /* deadline, or sooner: end of the attempt or of the back-off */
@@ -178,6 +180,7 @@ struct rpc_channel {
 /* What is to be done when the lock is no longer held. */
 struct rpc_todo {
 	struct rpc_channel *channel;
+	bool holding; /* what gathers stays until all calls are placed */
 	int64_t now_ns;
 	struct rpc_exchange *send;
 	struct rpc_exchange **send_end;

@@ -5,6 +5,7 @@ void
 rpc_channel_lock(struct rpc_channel *channel, struct rpc_todo *todo)
 {
 	todo->channel = channel;
+	todo->holding = false;
 	todo->send = NULL;
 	todo->send_end = &todo->send;
 	TAILQ_INIT(&todo->done);
@@ -38,6 +39,9 @@ rpc_channel_unlock(struct rpc_todo *todo)
 		count++;
 	}
 	if (count > 0) {
+		if (channel->options.delivered != NULL) {
+			channel->options.delivered(channel->options.closure);
+		}
 		pthread_mutex_lock(&channel->lock);
 		channel->live -= count;
 		if (channel->closing) {

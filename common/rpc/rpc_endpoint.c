@@ -270,7 +270,9 @@ rpc_endpoint_give(struct rpc_endpoint *endpoint, struct rpc_pending *pending, st
 	if (gathers) {
 		TAILQ_INSERT_TAIL(&endpoint->queue, pending, link);
 		endpoint->queued++;
-		rpc_endpoint_flush(endpoint, todo);
+		if (!todo->holding) {
+			rpc_endpoint_flush(endpoint, todo);
+		}
 	} else {
 		TAILQ_INSERT_TAIL(&alone, pending, link);
 		rpc_endpoint_send(endpoint, &alone, todo);

@@ -195,11 +195,16 @@ rpc_message_start(struct rpc_message *message)
 
 	atomic_store_explicit(&message->left, message->call_count + 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&server->in_flight, message->call_count, memory_order_relaxed);
+	atomic_store(&message->starting, server->options.started != NULL);
 	while (call != NULL) {
 		struct rpc_call *next = call->next;
 
 		rpc_call_start(call);
 		call = next;
+	}
+	if (server->options.started != NULL) {
+		atomic_store(&message->starting, false);
+		server->options.started(server->options.closure);
 	}
 	if (atomic_fetch_sub_explicit(&message->left, 1, memory_order_acq_rel) == 1) {
 		rpc_message_finish(message);

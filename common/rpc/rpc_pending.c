@@ -258,6 +258,7 @@ rpc_pending_detach(struct rpc_pending *pending)
 		pending->exchange = NULL;
 		endpoint->load--;
 		break;
+	case RPC_PENDING_CORKED: TAILQ_REMOVE(pending->cork, pending, link); break;
 	case RPC_PENDING_SPARE:
 	case RPC_PENDING_ENDED: break;
 	}

@@ -399,7 +399,7 @@ rpc_pool_enqueue(struct rpc_pool *pool, unsigned kind, struct rpc_call *call, si
 	pthread_mutex_lock(&pool->lock);
 	if (pool->queues[kind].count < max) {
 		rpc_queue_push(&pool->queues[kind], call);
-		if (rpc_pool_runnable(pool, kind)) {
+		if (rpc_pool_runnable(pool, kind) && !atomic_load(&call->message->starting)) {
 			rpc_pool_wake(pool);
 		}
 	} else {
@@ -427,6 +427,16 @@ void
 rpc_pool_resubmit(struct rpc_pool *pool, unsigned kind, struct rpc_call *call)
 {
 	(void)rpc_pool_enqueue(pool, kind, call, SIZE_MAX);
+}
+
+void
+rpc_pool_started(struct rpc_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	if (rpc_pool_pick(pool) < pool->options.kind_count) {
+		rpc_pool_wake(pool);
+	}
+	pthread_mutex_unlock(&pool->lock);
 }
 
 size_t

@@ -61,6 +61,13 @@ void rpc_pool_submit(struct rpc_pool *pool, unsigned kind, struct rpc_call *call
 /* As rpc_pool_submit, for a call that is already being worked on: never refused. */
 void rpc_pool_resubmit(struct rpc_pool *pool, unsigned kind, struct rpc_call *call);
 
+/*
+ * Wakes a worker if there is work for one. To be called when all calls of a
+ * message have been started (rpc_server_options.started): submit leaves it to
+ * that, so that a worker finds them all.
+ */
+void rpc_pool_started(struct rpc_pool *pool);
+
 /* Calls that wait in the queue of a kind. Any thread. */
 size_t rpc_pool_queued(struct rpc_pool *pool, unsigned kind);
 

@@ -86,6 +86,13 @@ struct rpc_server_options {
 	const uint8_t *descriptor_set;  /* packed; borrowed */
 	size_t descriptor_set_len;
 
+	/*
+	 * Called when all calls of a message have been started, so that who
+	 * shares their work out can do so knowing all of them. May be NULL; must
+	 * not block.
+	 */
+	void (*started)(void *closure);
+
 	const struct rpc_interceptor *interceptors; /* called with closure */
 	size_t interceptor_count;
 

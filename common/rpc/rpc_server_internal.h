@@ -42,7 +42,8 @@ struct rpc_message {
 	nng_msg *reply;         /* of the only call, or put together of all */
 	struct rpc_call *calls; /* in the order of the request */
 	size_t call_count;
-	atomic_size_t left; /* calls not finished, and one for the decoder */
+	atomic_bool starting; /* more of its calls are about to be started */
+	atomic_size_t left;   /* calls not finished, and one for the decoder */
 };
 
 /*

@@ -143,6 +143,7 @@ accountd_server_options(const struct conf *conf, struct user_service *service, c
 	    .default_timeout_ms = (uint32_t)conf_int(conf, ACCOUNTD_REQUEST_TIMEOUT_MS),
 	    .timeout_max_ms = (uint32_t)conf_int(conf, ACCOUNTD_TIMEOUT_MAX_MS),
 	    .serving = user_service_serving,
+	    .started = user_service_started,
 	    .services = accountd_services,
 	    .descriptor_set = descriptors,
 	    .descriptor_set_len = descriptors_len,

@@ -204,6 +204,12 @@ user_service_start(
 	return status;
 }
 
+void
+user_service_started(void *closure)
+{
+	rpc_pool_started(((struct user_service *)closure)->workers);
+}
+
 bool
 user_service_serving(void *closure)
 {

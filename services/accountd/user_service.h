@@ -41,6 +41,9 @@ enum status_code user_service_start(
 /* The rows for rpc_server_options; their closure is the service. */
 const struct rpc_method *user_service_methods(size_t *count);
 
+/* For rpc_server_options.started. */
+void user_service_started(void *service);
+
 /* True while the store answers and its schema fits. Never blocks. */
 bool user_service_serving(void *service);
 

@@ -1,0 +1,180 @@
+/* Which calls of a channel share a message. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "common/rpc/rpc_channel.h"
+#include "common/rpc/rpc_transport.h"
+#include "tests/rpc_backend.h"
+#include "tests/rpc_caller.h"
+
+#define LONG_MS   30000
+#define CALLS_MAX 32
+#define CALLS_FEW 5
+#define IN_FLIGHT 2
+
+static struct backend *backend;
+static struct rpc_channel *channel;
+static struct rpc_cork cork;
+static struct caller *callers[CALLS_MAX];
+static size_t caller_count;
+static atomic_uint deliveries;
+
+static void
+delivered(void *closure)
+{
+	atomic_fetch_add((atomic_uint *)closure, 1);
+}
+
+static void
+start(const char *method, unsigned flags, struct rpc_cork *in)
+{
+	const struct rpc_request request = {.method = method,
+	    .data = (const uint8_t *)"x",
+	    .len = 1,
+	    .timeout_ms = LONG_MS,
+	    .flags = flags,
+	    .cork = in};
+
+	callers[caller_count++] = caller_start_request(channel, &request);
+}
+
+static void
+expect_all(void)
+{
+	for (size_t i = 0; i < caller_count; i++) {
+		caller_expect_text(callers[i], "x");
+	}
+	caller_count = 0;
+}
+
+static void
+corked_calls_leave_together_when_they_are_let_go(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < CALLS_FEW; i++) {
+		start("t/Echo", RPC_NO_SIDE_EFFECTS, &cork);
+	}
+	start("t/Echo", RPC_NO_SIDE_EFFECTS, NULL);
+	caller_expect_text(callers[--caller_count], "x");
+	assert_int_equal(backend_counts(backend).calls, 1);
+	atomic_store(&deliveries, 0);
+	rpc_channel_uncork(channel, &cork);
+	expect_all();
+	assert_int_equal(backend_counts(backend).messages, 2);
+	assert_int_equal(backend_counts(backend).largest, CALLS_FEW);
+	rpc_channel_uncork(channel, &cork);
+	assert_int_equal(backend_counts(backend).messages, 2);
+}
+
+static void
+calls_with_side_effects_travel_alone_out_of_a_cork_too(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < CALLS_FEW; i++) {
+		start("t/Echo", 0, &cork);
+	}
+	rpc_channel_uncork(channel, &cork);
+	expect_all();
+	assert_int_equal(backend_counts(backend).messages, CALLS_FEW);
+}
+
+static void
+a_corked_call_can_be_cancelled(void **state)
+{
+	struct rpc_channel_stats stats;
+
+	(void)state;
+	start("t/Echo", RPC_NO_SIDE_EFFECTS, &cork);
+	start("t/Echo", RPC_NO_SIDE_EFFECTS, &cork);
+	caller_cancel(callers[0]);
+	caller_expect(callers[0], STATUS_CANCELLED, "CANCELLED");
+	callers[0] = callers[1];
+	caller_count = 1;
+	rpc_channel_uncork(channel, &cork);
+	expect_all();
+	assert_int_equal(backend_counts(backend).calls, 1);
+	rpc_channel_get_stats(channel, &stats);
+	assert_int_equal(stats.in_flight, 0);
+}
+
+static void
+a_second_message_leaves_when_it_is_as_large_as_the_first(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < CALLS_FEW; i++) {
+		start("t/Hold", RPC_NO_SIDE_EFFECTS, &cork);
+	}
+	rpc_channel_uncork(channel, &cork);
+	backend_wait(backend, CALLS_FEW);
+	for (unsigned i = 1; i < CALLS_FEW; i++) {
+		start("t/Echo", RPC_NO_SIDE_EFFECTS, NULL);
+	}
+	assert_int_equal(backend_counts(backend).messages, 1);
+	start("t/Echo", RPC_NO_SIDE_EFFECTS, NULL); /* the fifth */
+	caller_expect_text(callers[--caller_count], "x");
+	assert_int_equal(backend_counts(backend).messages, 2);
+	backend_release(backend);
+	expect_all();
+	assert_int_equal(backend_counts(backend).messages, 2);
+}
+
+static void
+who_is_told_of_deliveries_is_told_after_the_calls_of_a_message(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < CALLS_MAX; i++) {
+		start("t/Echo", RPC_NO_SIDE_EFFECTS, &cork);
+	}
+	atomic_store(&deliveries, 0);
+	rpc_channel_uncork(channel, &cork);
+	expect_all();
+	rpc_channel_close(&channel); /* all deliveries are over */
+	assert_in_range(atomic_load(&deliveries), 1, 3);
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	TAILQ_INIT(&cork);
+	backend = backend_open("tcp://127.0.0.1:0");
+	channel = caller_channel(
+	    backend_url(backend), (struct rpc_channel_options){.batch_in_flight = IN_FLIGHT,
+				      .batch_stall_ms = LONG_MS,
+				      .delivered = delivered,
+				      .closure = &deliveries});
+	caller_wait_serving(channel, 1);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	rpc_channel_close(&channel);
+	backend_close(&backend);
+	return 0;
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest cases[] = {
+	    CASE(corked_calls_leave_together_when_they_are_let_go),
+	    CASE(calls_with_side_effects_travel_alone_out_of_a_cork_too),
+	    CASE(a_corked_call_can_be_cancelled),
+	    CASE(a_second_message_leaves_when_it_is_as_large_as_the_first),
+	    CASE(who_is_told_of_deliveries_is_told_after_the_calls_of_a_message),
+	};
+	int failed = cmocka_run_group_tests(cases, NULL, NULL);
+
+	rpc_fini();
+	return failed;
+}
