@@ -95,12 +95,31 @@ user_check(const struct user *user, const char *password, const char *prefix, st
 	}
 }
 
+/* The key of an address that is ASCII, for which folding is all there is to do; else NULL. */
+static char *
+user_email_key_of_ascii(const char *email, struct arena *arena)
+{
+	size_t len = strlen(email);
+	char *key = arena_strndup(arena, email, len);
+
+	for (size_t i = 0; key != NULL && i < len; i++) {
+		if ((unsigned char)key[i] >= 0x80) {
+			return NULL;
+		}
+		key[i] += key[i] >= 'A' && key[i] <= 'Z' ? 'a' - 'A' : 0;
+	}
+	return key;
+}
+
 char *
 user_email_key(const char *email, struct arena *arena)
 {
 	utf8proc_uint8_t *folded = NULL;
-	char *key = NULL;
+	char *key = user_email_key_of_ascii(email, arena);
 
+	if (key != NULL) {
+		return key;
+	}
 	if (utf8proc_map((const utf8proc_uint8_t *)email, 0, &folded,
 		UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD) >= 0) {
 		key = arena_strdup(arena, (const char *)folded);
