@@ -31,7 +31,7 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_DESCRIPTORS] = {"descriptors", CONF_TEXT, 0, 0, 4096, NULL, NULL,
 	"File with the FileDescriptorSet to offer instead of the built-in one.", NULL},
     [GW_THREADS] = {"threads", CONF_INT, 0, 0, 64, "0", NULL,
-	"Threads that answer HTTP; 0: as many as there are cores, but 2 to 4.", NULL},
+	"Threads that answer HTTP; 0: half as many as there are processors, but 1 to 4.", NULL},
     [GW_LOG_LEVEL] = {"logLevel", CONF_CHOICE, CONF_RELOADABLE, 0, 0, "info", NULL,
 	"What is logged: this level and those before it.", log_level_names},
     [GW_ACCESS_LOG] = {"accessLog", CONF_BOOL, 0, 0, 0, "false", NULL,

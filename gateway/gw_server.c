@@ -16,7 +16,10 @@
 #include "gateway/gw_request.h"
 #include "gateway/gw_stray.h"
 
-#define GW_THREADS_MIN 2
+/*
+ * Of the threads that answer HTTP: more of them than half of the processors make
+ * smaller batches, while those of the transport need the other half.
+ */
 #define GW_THREADS_MAX 4
 
 /* A message in memory is so many times larger than as text, at most, if it is a sane one. */
@@ -148,9 +151,7 @@ gw_server_threads(const struct conf *conf)
 	if (wanted > 0) {
 		return wanted;
 	}
-	return cores < GW_THREADS_MIN   ? GW_THREADS_MIN
-	       : cores > GW_THREADS_MAX ? GW_THREADS_MAX
-					: (unsigned)cores;
+	return cores < 4 ? 1 : cores / 2 > GW_THREADS_MAX ? GW_THREADS_MAX : (unsigned)cores / 2;
 }
 
 static struct gw_loop_options
