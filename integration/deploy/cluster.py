@@ -177,9 +177,13 @@ class Cluster:
         path = f"{PATHS[kind].format(namespace)}/{name}" + (f"/{part}" if part else "")
         return self.call("PATCH", path, patch, kind="application/merge-patch+json")
 
-    def finish_job(self, name, namespace="mockvideo"):
-        """Does what the controller of Jobs would when the pod has ended well."""
+    def finish_job(self, name, ended, namespace="mockvideo"):
+        """Does what the controller of Jobs would when the pods have ended: ended is Complete or Failed."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        done = [{"type": t, "status": "True", "lastTransitionTime": now} for t in ("SuccessCriteriaMet", "Complete")]
-        status = {"startTime": now, "completionTime": now, "succeeded": 1, "conditions": done}
+        before = {"Complete": "SuccessCriteriaMet", "Failed": "FailureTarget"}[ended]
+        conditions = [
+            {"type": kind, "status": "True", "reason": "Test", "lastTransitionTime": now} for kind in (before, ended)
+        ]
+        status = {"startTime": now, "conditions": conditions}
+        status.update({"completionTime": now, "succeeded": 1} if ended == "Complete" else {"failed": 4})
         self.merge("Job", name, {"status": status}, "status", namespace)

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import charts
-from charts import BIN, LEAST, ROOT, chart_path, flags, is_hook, pod_templates, render, test
+from charts import BIN, LEAST, chart_path, flags, is_hook, pod_templates, render, test
 from cluster import Cluster, Refused, wait_for
 
 _cluster = None
@@ -110,23 +110,46 @@ def admits_pods():
                 raise AssertionError("the profile is not enforced")
 
 
-@test("an install migrates first: what the Job needs is there, the Deployment is not, and hooks go when it is done")
-def migrates_first():
+MIGRATED = ["config.dbHost=db", "database.user=u", "database.password=p"]
+
+
+def ends(job, ended):
+    """Installs accountd with its hooks, ends the Job as it is told, and gives helm's status and output."""
     it = cluster()
-    given = flags(sets=["config.dbHost=db", "database.user=u", "database.password=p"])
-    command = [charts.need("helm"), "install", "accountd", chart_path("accountd"), "--namespace", "mockvideo", *given]
+    command = [charts.need("helm"), "upgrade", "--install", "accountd", chart_path("accountd"), "--namespace",
+               "mockvideo", *flags(sets=MIGRATED)]  # fmt: skip
     with subprocess.Popen(command, env={**os.environ, "KUBECONFIG": it.kubeconfig}, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:  # fmt: skip
         try:
-            wait_for("the Job", lambda: it.get("Job", "accountd-migrate") or running.poll() is not None)
+            wait_for("the Job", lambda: is_waiting(it.get("Job", job)) or running.poll() is not None)
             for kind in ("ConfigMap", "Secret", "NetworkPolicy"):
-                assert it.get(kind, "accountd-migrate"), f"no {kind} for the migration"
+                assert it.get(kind, job), f"no {kind} for the migration"
             assert it.names("Deployment") == [] and it.get("ConfigMap", "accountd") is None
-            it.finish_job("accountd-migrate")
+            it.finish_job(job, ended)
             output = running.communicate(timeout=60)[0]
         finally:
             running.kill()
-    assert running.returncode == 0, output
+    return running.returncode, output
+
+
+def is_waiting(job):
+    return job is not None and "conditions" not in job.get("status", {})
+
+
+@test("a migration that fails ends the install before anything is there, and leaves its Job to be looked at")
+def migration_fails():
+    it = cluster()
+    status, output = ends("accountd-migrate", "Failed")
+    assert status != 0 and "failed pre-install" in output and "accountd-migrate failed" in output, output
+    assert it.names("Deployment") == it.names("Service") == []
+    assert it.names("Job") == ["accountd-migrate"]
+
+
+@test("the next try migrates first: what the Job needs is there, the Deployment is not, and hooks go when it is done")
+def migrates_first():
+    it = cluster()
+    status, output = ends("accountd-migrate", "Complete")
+    assert status == 0, output
     assert it.names("Deployment") == ["accountd"]
     for kind in ("Job", "ConfigMap", "Secret", "NetworkPolicy"):
         assert it.get(kind, "accountd-migrate") is None, f"the {kind} of the migration stayed"
@@ -196,7 +219,6 @@ def twice():
         helm("uninstall", release)
 
 
-assert os.path.isdir(ROOT)
 try:
     charts.run_tests()
 finally:

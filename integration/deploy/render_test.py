@@ -182,6 +182,15 @@ def existing_secret():
         assert volume["items"] == [{"key": "username", "path": "dbuser"}, {"key": "password", "path": "dbpassword"}]
 
 
+@test("the migration's user may be another than the service's")
+def migration_secret():
+    docs = render("accountd", sets=["config.dbHost=db", "database.user=u", "database.password=p", "migration.existingSecret=ddl"])
+    assert len(pick(docs, "Secret")) == 1, "the migration needs none of the chart's"
+    names_of = [next(v["secret"] for v in spec["volumes"] if v["name"] == "secrets")["secretName"]
+                for _, _, spec in pod_templates([one(docs, "Deployment"), one(docs, "Job")])]  # fmt: skip
+    assert names_of == ["mv-accountd", "ddl"]
+
+
 @test("certificates are mounted where the configuration file says, and TLS is spoken on both sides or none")
 def certificates():
     docs = render("mockvideo", [charts.ROOT + "/deploy/helm/ci/mockvideo-full.yaml"])

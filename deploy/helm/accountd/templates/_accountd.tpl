@@ -45,18 +45,19 @@ dbuser: {{ .Values.database.user | b64enc | quote }}
 dbpassword: {{ .Values.database.password | b64enc | quote }}
 {{- end }}
 
-{{/* The volume of the secrets directory: (list . NAME-OF-OWN-SECRET). */}}
+{{/* The volume of the secrets directory, out of a Secret of one's own or, where that is "", the chart's: (list . EXISTING MADE). */}}
 {{- define "accountd.secretsVolume" -}}
-{{- $own := last . }}
-{{- with first . -}}
+{{- $existing := index . 1 }}
+{{- $made := index . 2 }}
+{{- with (first .).Values.database -}}
 - name: secrets
   secret:
-    secretName: {{ default $own .Values.database.existingSecret }}
+    secretName: {{ default $made $existing }}
     defaultMode: 0440
     items:
-      - key: {{ ternary .Values.database.userKey "dbuser" (not (empty .Values.database.existingSecret)) }}
+      - key: {{ ternary "dbuser" .userKey (empty $existing) }}
         path: dbuser
-      - key: {{ ternary .Values.database.passwordKey "dbpassword" (not (empty .Values.database.existingSecret)) }}
+      - key: {{ ternary "dbpassword" .passwordKey (empty $existing) }}
         path: dbpassword
 {{- end }}
 {{- end }}
