@@ -6,6 +6,7 @@ need() is skipped where that is missing.
 import glob
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,7 @@ def staged():
     """A copy of deploy/helm with links followed and dependencies built, once."""
     global _staged
     if _staged is None:
+        need("helm")
         copy = os.path.join(WORK, "helm")
         shutil.copytree(
             os.path.join(ROOT, "deploy/helm"), copy, ignore=lambda folder, names: [n for n in names if n == "charts"]
@@ -159,6 +161,8 @@ def test(name):
 
 def run_tests():
     """Runs all tests, prints TAP and exits."""
+    # So that what was started is stopped when the test takes too long.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     failed = False
     print(f"1..{len(_tests)}", flush=True)
     for number, (name, function) in enumerate(_tests, 1):
