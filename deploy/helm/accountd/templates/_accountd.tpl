@@ -1,0 +1,143 @@
+{{- define "accountd.headlessName" -}}
+{{- include "accountd.fullname" . }}-headless
+{{- end }}
+
+{{- define "accountd.usesMysql" -}}
+{{- if eq (default "mysql" .Values.config.store) "mysql" }}true{{ end }}
+{{- end }}
+
+{{/* All keys of the configuration: what the other values imply, under what config says. */}}
+{{- define "accountd.keys" -}}
+{{- $keys := dict "store" "mysql" "adminListen" (printf "0.0.0.0:%d" (int .Values.ports.admin)) }}
+{{- $_ := set $keys "listen" (printf "%s://0.0.0.0:%d" (ternary "tls+tcp" "tcp" .Values.tls.enabled) (int .Values.ports.rpc)) }}
+{{- if .Values.tls.enabled }}
+{{- $_ := set $keys "tlsCert" "/etc/mockvideo/tls/tls.crt" }}
+{{- $_ := set $keys "tlsKey" "/etc/mockvideo/tls/tls.key" }}
+{{- if .Values.tls.clientCertificates }}
+{{- $_ := set $keys "tlsClientCa" "/etc/mockvideo/tls/ca.crt" }}
+{{- end }}
+{{- end }}
+{{- toYaml (mergeOverwrite $keys (deepCopy .Values.config)) }}
+{{- end }}
+
+{{- define "accountd.conf" -}}
+{{- include "accountd.lines" (include "accountd.keys" . | fromYaml) | trim }}
+{{- end }}
+
+{{/* The part of it that a migration reads: the store, and the cost of hashing passwords. */}}
+{{- define "accountd.migrateConf" -}}
+{{- $keys := dict }}
+{{- range $key, $value := include "accountd.keys" . | fromYaml }}
+{{- if or (eq $key "store") (eq $key "logLevel") (hasPrefix "db" $key) (hasPrefix "hash" $key) }}
+{{- $_ := set $keys $key $value }}
+{{- end }}
+{{- end }}
+{{- include "accountd.lines" $keys | trim }}
+{{- end }}
+
+{{/* True when the chart makes the Secret itself. */}}
+{{- define "accountd.makesSecret" -}}
+{{- if and (include "accountd.usesMysql" .) (not .Values.database.existingSecret) }}true{{ end }}
+{{- end }}
+
+{{- define "accountd.secretData" -}}
+dbuser: {{ .Values.database.user | b64enc | quote }}
+dbpassword: {{ .Values.database.password | b64enc | quote }}
+{{- end }}
+
+{{/* The volume of the secrets directory, out of a Secret of one's own or, where that is "", the chart's: (list . EXISTING MADE). */}}
+{{- define "accountd.secretsVolume" -}}
+{{- $existing := index . 1 }}
+{{- $made := index . 2 }}
+{{- with (first .).Values.database -}}
+- name: secrets
+  secret:
+    secretName: {{ default $made $existing }}
+    defaultMode: 0440
+    items:
+      - key: {{ ternary "dbuser" .userKey (empty $existing) }}
+        path: dbuser
+      - key: {{ ternary "dbpassword" .passwordKey (empty $existing) }}
+        path: dbpassword
+{{- end }}
+{{- end }}
+
+{{- define "accountd.tlsVolume" -}}
+- name: tls
+  projected:
+    defaultMode: 0440
+    sources:
+      - secret:
+          name: {{ .Values.tls.existingSecret }}
+          items:
+            - {key: tls.crt, path: tls.crt}
+            - {key: tls.key, path: tls.key}
+      {{- if .Values.tls.clientCertificates }}
+      - secret:
+          name: {{ default .Values.tls.existingSecret .Values.tls.caSecret }}
+          items:
+            - {key: ca.crt, path: ca.crt}
+      {{- end }}
+{{- end }}
+
+{{/* Flags of the program, the migration's too. */}}
+{{- define "accountd.args" -}}
+- --config=/etc/mockvideo/config/accountd.conf
+{{- if include "accountd.usesMysql" . }}
+- --secrets-dir=/etc/mockvideo/secrets
+{{- end }}
+{{- with .Values.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Annotations that replace the pods when what they read only at the start has changed. */}}
+{{- define "accountd.checksums" -}}
+checksum/config: {{ include "accountd.conf" . | sha256sum }}
+{{- if include "accountd.makesSecret" . }}
+checksum/secret: {{ include "accountd.secretData" . | sha256sum }}
+{{- end }}
+{{- end }}
+
+{{/* The rule that lets the database be reached. */}}
+{{- define "accountd.egressDatabase" -}}
+- ports:
+    - {port: {{ int (default 3306 .Values.config.dbPort) }}, protocol: TCP}
+  {{- with .Values.networkPolicy.databaseTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{/* The least grace period: the pause before SIGTERM, the drain, the calls that run then, and some to spare. */}}
+{{- define "accountd.graceMin" -}}
+{{- $drain := include "accountd.seconds" (dig "drainMs" 1000 .Values.config) }}
+{{- $calls := include "accountd.seconds" (dig "requestTimeoutMs" 10000 .Values.config) }}
+{{- add (int .Values.preStopSleepSeconds) $drain $calls 5 }}
+{{- end }}
+
+{{/* Refuses values that fit the schema, but not each other. */}}
+{{- define "accountd.check" -}}
+{{- $config := .Values.config }}
+{{- if include "accountd.usesMysql" . }}
+{{- if not $config.dbHost }}
+{{- fail "config.dbHost is not set: it names the host of MySQL or MariaDB, such as --set config.dbHost=mariadb.databases.svc" }}
+{{- end }}
+{{- if and .Values.database.existingSecret (or .Values.database.user .Values.database.password) }}
+{{- fail "database.existingSecret and database.user or database.password are both set: keep one of the two" }}
+{{- end }}
+{{- if not (or .Values.database.existingSecret (and .Values.database.user .Values.database.password)) }}
+{{- fail "the database's user and password are missing: name a Secret with the keys dbuser and dbpassword as database.existingSecret, or set database.user and database.password in an encrypted values file" }}
+{{- end }}
+{{- else if or .Values.autoscaling.enabled (gt (int .Values.replicaCount) 1) }}
+{{- fail (printf "config.store=%s keeps the users inside one pod, which several cannot share: set config.store=mysql and config.dbHost, or replicaCount=1 and autoscaling.enabled=false with a volume for the file in extraVolumes" $config.store) }}
+{{- end }}
+{{- if gt (int $config.port) 0 }}
+{{- fail "config.port makes accountd answer on the pod's loopback address alone: leave it out and set ports.rpc" }}
+{{- end }}
+{{- if and .Values.tls.enabled (not .Values.tls.existingSecret) }}
+{{- fail "tls.enabled needs tls.existingSecret: the name of a Secret of type kubernetes.io/tls with tls.crt, tls.key and ca.crt" }}
+{{- end }}
+{{- include "accountd.checkAdmin" . }}
+{{- include "accountd.checkScale" . }}
+{{- end }}

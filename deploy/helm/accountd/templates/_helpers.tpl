@@ -1,0 +1,269 @@
+{{/* Names are cut so that "-headless" and "-migrate" still fit into the 63 bytes of a DNS label. */}}
+{{- define "accountd.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "accountd.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- else if contains (include "accountd.name" .) .Release.Name }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "accountd.name" .) | trunc 52 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* What selects the pods that serve: never those of a migration or a test. */}}
+{{- define "accountd.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "accountd.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: server
+{{- end }}
+
+{{/* Labels of a pod: (list . COMPONENT). Not the chart's version, by which every new chart would replace all pods. */}}
+{{- define "accountd.podLabelsOf" -}}
+{{- $component := last . }}
+{{- with first . -}}
+app.kubernetes.io/name: {{ include "accountd.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: {{ $component }}
+app.kubernetes.io/part-of: mockvideo
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Labels of any other object: (list . COMPONENT). */}}
+{{- define "accountd.labelsOf" -}}
+{{- include "accountd.podLabelsOf" . }}
+{{- with first . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "accountd.labels" -}}
+{{- include "accountd.labelsOf" (list . "server") }}
+{{- end }}
+
+{{- define "accountd.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "accountd.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* Reference of an image: (list . IMAGE). */}}
+{{- define "accountd.imageOf" -}}
+{{- $image := last . }}
+{{- if $image.digest }}
+{{- printf "%s@%s" $image.repository $image.digest }}
+{{- else }}
+{{- printf "%s:%s" $image.repository (default (first .).Chart.AppVersion $image.tag) }}
+{{- end }}
+{{- end }}
+
+{{/* Lines key=value of a map. Helm reads whole numbers as floats, which would be written 6.7e+07. */}}
+{{- define "accountd.lines" -}}
+{{- range $key, $value := . }}
+{{- if kindIs "float64" $value }}
+{{ $key }}={{ int64 $value }}
+{{- else if not (kindIs "invalid" $value) }}
+{{ $key }}={{ $value }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Seconds of a number of milliseconds, rounded up. */}}
+{{- define "accountd.seconds" -}}
+{{- div (add (int64 .) 999) 1000 }}
+{{- end }}
+
+{{- define "accountd.topologySpread" -}}
+{{- range .Values.topologySpreadConstraints }}
+{{- $added := dict "labelSelector" (dict "matchLabels" (include "accountd.selectorLabels" $ | fromYaml)) "matchLabelKeys" (list "pod-template-hash") }}
+- {{ toYaml (merge (deepCopy .) $added) | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+
+{{/* The rule that lets names be looked up. */}}
+{{- define "accountd.egressDNS" -}}
+- ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+  {{- with .Values.networkPolicy.dnsTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{/* The rule that lets traces out, on the port of otlpEndpoint. */}}
+{{- define "accountd.egressOTLP" -}}
+{{- $url := .Values.config.otlpEndpoint }}
+{{- $port := regexFind ":[0-9]+$" (urlParse $url).host | trimPrefix ":" }}
+- ports:
+    - {port: {{ int (default (ternary "443" "80" (hasPrefix "https:" $url)) $port) }}, protocol: TCP}
+  {{- with .Values.networkPolicy.otlpTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{- define "accountd.checkAdmin" -}}
+{{- $admin := printf ":%d" (int .Values.ports.admin) }}
+{{- if not (hasSuffix $admin (default $admin .Values.config.adminListen)) }}
+{{- fail (printf "config.adminListen=%s is not where the probes ask, port %d: leave it out and set ports.admin" .Values.config.adminListen (int .Values.ports.admin)) }}
+{{- end }}
+{{- if and .Values.terminationGracePeriodSeconds (lt (int .Values.terminationGracePeriodSeconds) (int (include "accountd.graceMin" .))) }}
+{{- fail (printf "terminationGracePeriodSeconds=%d kills pods that still work, it takes %s: raise it, leave it out, or lower preStopSleepSeconds or config.drainMs" (int .Values.terminationGracePeriodSeconds) (include "accountd.graceMin" .)) }}
+{{- end }}
+{{- end }}
+
+{{- define "accountd.checkScale" -}}
+{{- with .Values.autoscaling }}
+{{- if .enabled }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+{{- fail (printf "autoscaling.minReplicas=%d is more than autoscaling.maxReplicas=%d" (int .minReplicas) (int .maxReplicas)) }}
+{{- end }}
+{{- if and .targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $.Values.resources)) }}
+{{- fail "autoscaling.targetCPUUtilizationPercentage is a share of resources.requests.cpu, which is not set" }}
+{{- end }}
+{{- if and .targetMemoryUtilizationPercentage (not (dig "requests" "memory" "" $.Values.resources)) }}
+{{- fail "autoscaling.targetMemoryUtilizationPercentage is a share of resources.requests.memory, which is not set" }}
+{{- end }}
+{{- if not (or .targetCPUUtilizationPercentage .targetMemoryUtilizationPercentage .metrics) }}
+{{- fail "autoscaling.enabled without anything to scale by: set autoscaling.targetCPUUtilizationPercentage" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $least := ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled }}
+{{- $needed := .Values.podDisruptionBudget.minAvailable }}
+{{- if and .Values.podDisruptionBudget.enabled (not (kindIs "invalid" $needed)) (not (kindIs "string" $needed)) (ge (int $needed) (int $least)) }}
+{{- fail (printf "podDisruptionBudget.minAvailable=%d of %d pods lets no node be drained: lower it, or leave it to maxUnavailable" (int $needed) (int $least)) }}
+{{- end }}
+{{- end }}
+
+{{/*
+What every pod's spec has. enableServiceLinks is off because the variables that
+it makes of Services are named like configuration keys: a Service "mockvideo"
+would set MOCKVIDEO_PORT.
+*/}}
+{{- define "accountd.podCommon" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* What every container that runs the program has. */}}
+{{- define "accountd.containerCommon" -}}
+image: {{ include "accountd.imageOf" (list . .Values.image) }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  {{- toYaml .Values.securityContext | nindent 2 }}
+{{- with .Values.command }}
+command:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.extraEnv }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Probes, and the pause in which a pod that ends leaves the Services. */}}
+{{- define "accountd.life" -}}
+{{- range $probe, $path := dict "startupProbe" "/healthz" "livenessProbe" "/healthz" "readinessProbe" "/readyz" }}
+{{ $probe }}:
+  httpGet:
+    path: {{ $path }}
+    port: admin
+  {{- toYaml (get $.Values $probe) | nindent 2 }}
+{{- end }}
+{{- if gt (int .Values.preStopSleepSeconds) 0 }}
+lifecycle:
+  preStop:
+    sleep:
+      seconds: {{ .Values.preStopSleepSeconds }}
+{{- end }}
+{{- end }}
+
+{{- define "accountd.testLabels" -}}
+app.kubernetes.io/name: {{ include "accountd.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end }}
+
+{{/*
+Pod of `helm test` that GETs a path and wants a 200: (list . HOST PORT PATH).
+bash does it, which the image has, so that no other image is needed.
+*/}}
+{{- define "accountd.testPod" -}}
+{{- $root := index . 0 }}
+{{- with $root -}}
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ include "accountd.fullname" . }}-test
+  labels:
+    {{- include "accountd.labelsOf" (list . "test") | nindent 4 }}
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation
+spec:
+  {{- include "accountd.podCommon" . | nindent 2 }}
+  serviceAccountName: default
+  restartPolicy: Never
+  activeDeadlineSeconds: 60
+  {{- with .Values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: test
+      image: {{ include "accountd.imageOf" (list . (ternary .Values.tests.image .Values.image (not (empty .Values.tests.image.repository)))) }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      securityContext:
+        {{- toYaml .Values.securityContext | nindent 8 }}
+      env:
+        - {name: TEST_HOST, value: {{ index $ 1 | quote }}}
+        - {name: TEST_PORT, value: {{ index $ 2 | quote }}}
+        - {name: TEST_PATH, value: {{ index $ 3 | quote }}}
+      command:
+        - bash
+        - -c
+        - |
+          set -eu
+          exec 3<>"/dev/tcp/$TEST_HOST/$TEST_PORT"
+          printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$TEST_PATH" "$TEST_HOST" >&3
+          IFS= read -r -t 20 status <&3
+          echo "http://$TEST_HOST:$TEST_PORT$TEST_PATH: $status"
+          [[ $status == 'HTTP/1.1 200'* ]]
+      resources:
+        requests:
+          cpu: 10m
+          memory: 16Mi
+          ephemeral-storage: 1Mi
+        limits:
+          memory: 32Mi
+          ephemeral-storage: 16Mi
+{{- end }}
+{{- end }}

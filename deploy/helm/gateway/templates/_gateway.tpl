@@ -1,0 +1,88 @@
+{{/* All keys of the configuration: what the other values imply, under what config says. */}}
+{{- define "gateway.keys" -}}
+{{- $keys := dict "listen" (printf "0.0.0.0:%d" (int .Values.ports.http)) "adminListen" (printf "0.0.0.0:%d" (int .Values.ports.admin)) }}
+{{- if .Values.backendTls.enabled }}
+{{- $_ := set $keys "backendTlsCa" "/etc/mockvideo/backend-tls/ca.crt" }}
+{{- if .Values.backendTls.clientCertificate }}
+{{- $_ := set $keys "backendTlsCert" "/etc/mockvideo/backend-tls/tls.crt" }}
+{{- $_ := set $keys "backendTlsKey" "/etc/mockvideo/backend-tls/tls.key" }}
+{{- end }}
+{{- end }}
+{{- $keys = mergeOverwrite $keys (deepCopy .Values.config) }}
+{{- $_ := set $keys "backends" (include "gateway.backends" .) }}
+{{- toYaml $keys }}
+{{- end }}
+
+{{- define "gateway.backends" -}}
+{{- tpl .Values.config.backends . }}
+{{- end }}
+
+{{- define "gateway.conf" -}}
+{{- include "gateway.lines" (include "gateway.keys" . | fromYaml) | trim }}
+{{- end }}
+
+{{/* Annotations that replace the pods when what they read only at the start has changed. */}}
+{{- define "gateway.checksums" -}}
+checksum/config: {{ include "gateway.conf" . | sha256sum }}
+{{- end }}
+
+{{- define "gateway.tlsVolume" -}}
+- name: backend-tls
+  projected:
+    defaultMode: 0440
+    sources:
+      - secret:
+          name: {{ default .Values.backendTls.existingSecret .Values.backendTls.caSecret }}
+          items:
+            - {key: ca.crt, path: ca.crt}
+      {{- if .Values.backendTls.clientCertificate }}
+      - secret:
+          name: {{ .Values.backendTls.existingSecret }}
+          items:
+            - {key: tls.crt, path: tls.crt}
+            - {key: tls.key, path: tls.key}
+      {{- end }}
+{{- end }}
+
+{{/* Flags of the program. */}}
+{{- define "gateway.args" -}}
+- --config=/etc/mockvideo/config/gatewayd.conf
+{{- with .Values.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The rule that lets the services be reached, on the ports of backends. */}}
+{{- define "gateway.egressBackends" -}}
+- ports:
+    {{- range regexFindAll ":[0-9]+(,|$)" (include "gateway.backends" .) -1 | uniq }}
+    - {port: {{ trimAll ":," . }}, protocol: TCP}
+    {{- end }}
+  {{- with .Values.networkPolicy.rpcTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{/* The least grace period: the pause before SIGTERM, the drain, and some to spare. */}}
+{{- define "gateway.graceMin" -}}
+{{- add (int .Values.preStopSleepSeconds) (include "gateway.seconds" (dig "drainMs" 10000 .Values.config)) 5 }}
+{{- end }}
+
+{{/* Refuses values that fit the schema, but not each other. */}}
+{{- define "gateway.check" -}}
+{{- if not .Values.config.insecureNoAuth }}
+{{- fail "the gateway asks nobody who they are, so that everyone who reaches it may read and change every user: keep others away from it (an Ingress that authenticates, networkPolicy.httpFrom), then say that you know by --set config.insecureNoAuth=true" }}
+{{- end }}
+{{- if gt (int .Values.config.port) 0 }}
+{{- fail "config.port is not where the Service and the NetworkPolicy look for the gateway: leave it out and set ports.http" }}
+{{- end }}
+{{- if and .Values.backendTls.enabled (not .Values.backendTls.existingSecret) (or .Values.backendTls.clientCertificate (not .Values.backendTls.caSecret)) }}
+{{- fail "backendTls.enabled needs backendTls.existingSecret: the name of a Secret of type kubernetes.io/tls with tls.crt, tls.key and ca.crt" }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
+{{- fail "ingress.enabled needs ingress.hosts: [{host: mockvideo.example, paths: [{path: /, pathType: Prefix}]}]" }}
+{{- end }}
+{{- include "gateway.checkAdmin" . }}
+{{- include "gateway.checkScale" . }}
+{{- end }}
