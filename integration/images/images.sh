@@ -1,5 +1,5 @@
 #!/bin/bash
-# integration/deploy/images.sh: read by the scripts of the suite images. Where
+# integration/images/images.sh: read by the scripts of the suite images. Where
 # the images are, what is written in them, and how a result is told.
 
 images=build/images

@@ -1,5 +1,5 @@
 #!/bin/bash
-# integration/deploy/image_enter.sh ROOT UID FOLDER MOUNT... -- COMMAND...
+# integration/images/image_enter.sh ROOT UID FOLDER MOUNT... -- COMMAND...
 #
 # What a container runtime does after it has made the namespaces, for machines
 # that have none: runs COMMAND in the image at ROOT, which is made read-only, as

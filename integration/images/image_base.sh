@@ -1,5 +1,5 @@
 #!/bin/bash
-# integration/deploy/image_base.sh NAME BUILDAH...: makes the image NAME of a
+# integration/images/image_base.sh NAME BUILDAH...: makes the image NAME of a
 # minimal Debian 12 by debootstrap, where debian:bookworm-slim can't be pulled,
 # unless there is one. BUILDAH... is buildah with its flags. In the environment,
 # DEBIAN_MIRROR is where the packages come from instead of debootstrap's default.

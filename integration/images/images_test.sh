@@ -1,13 +1,13 @@
 #!/bin/bash
-# integration/deploy/images_test.sh: builds the images of deploy/docker by
+# integration/images/images_test.sh: builds the images of deploy/docker by
 # buildah on a base made by debootstrap, checks what is in them, and runs them
 # (images_run.sh). Prints TAP. Called by tools/test, as root. The base is kept
 # in build/images. IMAGE_BASE names another one to pull instead, such as
 # debian:bookworm-slim.
 set -eu
 cd "$(dirname "$0")/../.."
-# shellcheck source=integration/deploy/images.sh
-. integration/deploy/images.sh
+# shellcheck source=integration/images/images.sh
+. integration/images/images.sh
 
 # What an image may add to its base, in bytes.
 added_max=$((20 * 1000 * 1000))
@@ -45,7 +45,7 @@ make_base() {
 		base=$IMAGE_BASE
 		"${buildah[@]}" pull "$base"
 	else
-		integration/deploy/image_base.sh "$base" "${buildah[@]}"
+		integration/images/image_base.sh "$base" "${buildah[@]}"
 	fi
 }
 
@@ -175,10 +175,10 @@ for name in accountd gatewayd; do
 done
 check "accountd: the plug-ins by which libmariadb authenticates can be loaded" has_the_plug_ins
 check 'compose.yaml is valid' docker-compose -f deploy/compose.yaml config --quiet
-check 'what compose.yaml names is there' /usr/bin/python3 integration/deploy/compose_check.py
+check 'what compose.yaml names is there' /usr/bin/python3 integration/images/compose_check.py
 
-unshare --mount --net --pid --mount-proc --fork --kill-child \
-	integration/deploy/images_run.sh "$dir" &
+setpriv --pdeathsig KILL unshare --mount --net --pid --mount-proc --fork --kill-child \
+	integration/images/images_run.sh "$dir" &
 inner=$!
 wait "$inner" || status=1
 inner=

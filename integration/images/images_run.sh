@@ -1,10 +1,10 @@
 #!/bin/bash
-# integration/deploy/images_run.sh DIR: runs the images whose files are at
+# integration/images/images_run.sh DIR: runs the images whose files are at
 # DIR/roots as a container runtime would. Prints TAP. Called by images_test.sh,
 # in namespaces of its own: mounts, processes and ports end with it.
 set -eu
-# shellcheck source=integration/deploy/images.sh
-. integration/deploy/images.sh
+# shellcheck source=integration/images/images.sh
+. integration/images/images.sh
 dir=$1/run
 roots=$1/roots
 
@@ -29,7 +29,7 @@ enter() {
 	local entrypoint folder
 	mapfile -t entrypoint < <(image_entrypoint "$1")
 	folder=$(image_config "$1" '{{.OCIv1.Config.WorkingDir}}')
-	exec unshare --mount --pid --fork --kill-child integration/deploy/image_enter.sh \
+	exec unshare --mount --pid --fork --kill-child integration/images/image_enter.sh \
 		"$(readlink "$roots/$1")" "$uid" "${folder:-/}" "$dir/etc:/etc/mockvideo" \
 		"$dir/secrets:/run/secrets" tmpfs:/var/lib/mockvideo -- "${entrypoint[@]}" "${@:2}"
 }
@@ -151,7 +151,7 @@ migrate() {
 
 authenticates_by_sha2() {
 	local server said
-	integration/deploy/sha2_server.py 3307 "$dir/secrets/dbpassword" >"$dir/sha2.log" 2>&1 &
+	integration/images/sha2_server.py 3307 "$dir/secrets/dbpassword" >"$dir/sha2.log" 2>&1 &
 	server=$!
 	until grep -q listening "$dir/sha2.log"; do
 		kill -0 "$server" || return 1
