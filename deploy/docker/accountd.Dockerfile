@@ -1,0 +1,41 @@
+# The account service, with mvctl, its command-line client. From the root of the tree:
+#   docker build -f deploy/docker/accountd.Dockerfile -t mockvideo/accountd .
+ARG BASE=debian:bookworm-slim
+
+FROM $BASE AS build
+WORKDIR /src
+COPY tools/setup tools/
+RUN tools/setup build && rm -rf /var/lib/apt/lists/*
+COPY . .
+RUN ninja build/release/accountd build/release/mvctl \
+ && strip build/release/accountd build/release/mvctl
+
+FROM $BASE
+# libmariadb3 brings the plug-ins by which it authenticates, caching_sha2_password among them.
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+	libmariadb3 libnng1 libprotobuf-c1 libsodium23 libssl3 libsqlite3-0 libutf8proc2 libyajl2 \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
+ && install -d -o 65532 -g 0 -m 0770 /var/lib/mockvideo
+COPY --from=build /src/build/release/accountd /src/build/release/mvctl /usr/local/bin/
+COPY LICENSE /usr/share/doc/mockvideo/
+
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.title="MockVideo accountd" \
+      org.opencontainers.image.description="The account service: answers protobuf calls over NNG" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.source="$SOURCE" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
+
+# By number, for Kubernetes' runAsNonRoot; any other uid does as well.
+USER 65532:65532
+# Where the embedded store is by default: for a volume.
+WORKDIR /var/lib/mockvideo
+EXPOSE 7001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+	CMD ["mvctl", "--timeout", "3s", "health"]
+ENTRYPOINT ["/usr/local/bin/accountd"]
