@@ -31,6 +31,7 @@ static const char mysql_session[] =
     " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'";
 static const char mysql_isolation[] = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 static const char mysql_id_step[] = "SELECT @@SESSION.auto_increment_increment";
+static const char mysql_galera[] = "SHOW VARIABLES LIKE 'wsrep_on'"; /* no row: no Galera */
 
 static void
 mysql_library_start(void)
@@ -233,6 +234,12 @@ mysql_conn_set_up(struct mysql_conn *conn)
 		return false;
 	}
 	conn->id_step = strtoull(row.text[0], NULL, 10);
+	if (mysql_conn_query(conn, mysql_galera, strlen(mysql_galera)) != MYSQL_END_OK) {
+		mysql_conn_close(conn);
+		return false;
+	}
+	conn->id_step_varies = mysql_conn_next_row(conn, &row) && row.text[1] != NULL &&
+			       strcmp(row.text[1], "ON") == 0;
 	return true;
 }
 

@@ -104,8 +104,13 @@ bool mysql_conn_next_row(struct mysql_conn *conn, struct mysql_row *row);
 uint64_t mysql_conn_affected(const struct mysql_conn *conn);
 uint64_t mysql_conn_insert_id(const struct mysql_conn *conn);
 
-/* The distance of ids given by one statement on this connection. */
+/*
+ * The distance of ids given by one statement on this connection, when it was
+ * made; and whether it may have changed since, as in a Galera cluster, where it
+ * is the number of nodes.
+ */
 uint64_t mysql_conn_id_step(const struct mysql_conn *conn);
+bool mysql_conn_id_step_varies(const struct mysql_conn *conn);
 
 /* The number for a table that is not there. */
 #define MYSQL_ERROR_NO_TABLE 1146
