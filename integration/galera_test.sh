@@ -2,6 +2,7 @@
 # integration/galera_test.sh: accountd on a Galera cluster of MariaDB, whose
 # second node joins while accountd's connections live, which changes the ids
 # that they give.
+# shellcheck disable=SC2034,SC2317
 set -eu -o pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
