@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "services/accountd/mysql_hosts.h"
+#include "services/accountd/mysql_login.h"
 
 /* Room for libmariadb's coroutine. */
 #define MYSQL_STACK_BYTES ((size_t)256 * 1024)
@@ -198,20 +199,22 @@ mysql_conn_connect(struct mysql_conn *conn, const char *address, unsigned port)
 	bool tcp = address[0] != '/';
 	MYSQL *mysql = mysql_init(NULL);
 	MYSQL *connected = NULL;
+	struct mysql_credentials as;
 	int status;
 
-	if (mysql == NULL) {
+	if (mysql == NULL || !mysql_login_get(conn->target->login, &as)) {
+		mysql_close(mysql);
 		mysql_conn_note(conn, CR_OUT_OF_MEMORY, "out of memory");
 		return false;
 	}
 	mysql_conn_options(mysql, tcp);
-	status = mysql_real_connect_start(&connected, mysql, tcp ? address : NULL,
-	    conn->target->user, conn->target->password, conn->target->database, port,
-	    tcp ? NULL : address, CLIENT_FOUND_ROWS);
+	status = mysql_real_connect_start(&connected, mysql, tcp ? address : NULL, as.user,
+	    as.password, conn->target->database, port, tcp ? NULL : address, CLIENT_FOUND_ROWS);
 	while (status != 0) {
 		status = mysql_real_connect_cont(
 		    &connected, mysql, mysql_conn_wait(conn, mysql, status));
 	}
+	mysql_credentials_fini(&as);
 	if (connected == NULL) {
 		mysql_conn_note(conn, mysql_errno(mysql), mysql_error(mysql));
 		mysql_close(mysql);

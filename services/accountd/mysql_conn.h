@@ -15,6 +15,7 @@
 
 struct mysql_conn;
 struct mysql_hosts;
+struct mysql_login;
 
 /* How a call ended. */
 enum mysql_end {
@@ -32,8 +33,7 @@ enum mysql_end {
 struct mysql_target {
 	const struct mysql_hosts *hosts; /* the first that answers is used */
 	const char *database;
-	const char *user;
-	const char *password;
+	struct mysql_login *login; /* asked for each connection */
 	uint32_t connect_timeout_ms;
 };
 
