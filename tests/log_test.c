@@ -191,10 +191,9 @@ lines_under_the_level_are_left_out(void **state)
 	log_write(LOG_INFO, "info 4", NULL, 0);
 	log_err("error 5");
 	log_set_level(LOG_PANIC);
-	log_error("error 6", &(struct error){.code = STATUS_INTERNAL}, NULL, 0);
+	log_error("error 6", &(struct error){0}, NULL, 0);
 	restore();
-	assert_false(log_enabled(LOG_FATAL));
-	assert_true(log_enabled(LOG_PANIC));
+	assert_true(log_enabled(LOG_PANIC) && !log_enabled(LOG_FATAL));
 	text = logged(*state);
 	assert_null(strstr(text, "debug 1"));
 	assert_non_null(strstr(text, "debug 2"));
@@ -459,13 +458,12 @@ a_line_leaves_errno_alone(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	shutdown(ends[1], SHUT_RDWR);
 	redirect(ends[0]);
 	close(ends[1]);
 	errno = ENOTTY;
 	log_info("to nobody");
-	assert_int_equal(errno, ENOTTY);
 	restore();
+	assert_int_equal(errno, ENOTTY);
 	close(ends[0]);
 }
 
