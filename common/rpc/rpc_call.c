@@ -137,6 +137,12 @@ rpc_call_received_ns(const struct rpc_call *call)
 	return call->received_ns;
 }
 
+int64_t
+rpc_call_waited_ns(const struct rpc_call *call)
+{
+	return call->waited ? call->waited_ns : -1;
+}
+
 const char *
 rpc_call_metadata(const struct rpc_call *call, const char *key)
 {
@@ -257,7 +263,7 @@ rpc_call_end(struct rpc_call *call, const struct error *error)
 	struct rpc_server *server = message->server;
 
 	if (server->options.observe != NULL) {
-		server->options.observe(call, error, server->options.closure);
+		server->options.observe(call, error, server->options.observe_closure);
 	}
 	atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_relaxed);
 	if (atomic_fetch_sub_explicit(&message->left, 1, memory_order_acq_rel) == 1) {

@@ -69,6 +69,10 @@ struct rpc_server_options {
 	 * not block.
 	 */
 	void (*observe)(const struct rpc_call *call, const struct error *error, void *closure);
+
+	/* Likewise for each message that was not refused, with the number of its calls. */
+	void (*observe_message)(size_t calls, void *closure);
+	void *observe_closure; /* handed to both */
 };
 
 /*
@@ -105,6 +109,9 @@ struct arena *rpc_call_arena(struct rpc_call *call);
 int64_t rpc_call_deadline_ns(const struct rpc_call *call); /* on clock_now_ns */
 int64_t rpc_call_received_ns(const struct rpc_call *call);
 const char *rpc_call_metadata(const struct rpc_call *call, const char *key); /* or NULL */
+
+/* How long the call has waited in queues of rpc_pool; -1 when it came to none. */
+int64_t rpc_call_waited_ns(const struct rpc_call *call);
 
 /*
  * The input message, unpacked in the call's arena on the first demand. NULL
