@@ -9,58 +9,10 @@
 #include "common/telemetry.h"
 #include "common/trace_export.h"
 #include "gateway/gw_api.h"
+#include "gateway/gw_metric.h"
 
 /* nginx's code for a client that left. */
 #define GW_STATUS_CLIENT_LEFT 499
-
-enum gw_metric {
-	GW_HTTP_DURATION,
-	GW_HTTP_IN_FLIGHT,
-	GW_HTTP_CONNECTIONS,
-	GW_RPC_DURATION,
-	GW_RPC_IN_FLIGHT,
-	GW_RPC_RETRIES,
-	GW_RPC_RETRIES_REFUSED,
-	GW_RPC_MESSAGES,
-	GW_RPC_MESSAGES_CALLS,
-	GW_RPC_EJECTIONS,
-	GW_RPC_ENDPOINT_STATE,
-	GW_RPC_ENDPOINT_IN_FLIGHT,
-	GW_METRIC_COUNT
-};
-
-const struct metric_row gw_metric_rows[GW_METRIC_COUNT] = {
-    [GW_HTTP_DURATION] = {"mockvideo_http_request_duration_seconds", METRIC_HISTOGRAM,
-	"HTTP requests by template of the path, method and status; 499: the client left.",
-	{"route", "method", "code"}, METRIC_NANOSECONDS, metric_duration_bounds},
-    [GW_HTTP_IN_FLIGHT] = {"mockvideo_http_requests_in_flight", METRIC_GAUGE,
-	"HTTP requests being answered.", {NULL}, METRIC_NUMBER, NULL},
-    [GW_HTTP_CONNECTIONS] = {"mockvideo_http_connections", METRIC_GAUGE,
-	"HTTP connections that are open.", {NULL}, METRIC_NUMBER, NULL},
-    [GW_RPC_DURATION] = {"mockvideo_rpc_client_call_duration_seconds", METRIC_HISTOGRAM,
-	"Calls to services by method and how they ended, with their retries.", {"method", "code"},
-	METRIC_NANOSECONDS, metric_duration_bounds},
-    [GW_RPC_IN_FLIGHT] = {"mockvideo_rpc_client_calls_in_flight", METRIC_GAUGE,
-	"Calls to services that have not ended.", {NULL}, METRIC_NUMBER, NULL},
-    [GW_RPC_RETRIES] = {"mockvideo_rpc_client_retries_total", METRIC_COUNTER,
-	"Attempts after the first.", {NULL}, METRIC_NUMBER, NULL},
-    [GW_RPC_RETRIES_REFUSED] = {"mockvideo_rpc_client_retries_refused_total", METRIC_COUNTER,
-	"Attempts not made, since the budget of retries was spent.", {NULL}, METRIC_NUMBER, NULL},
-    [GW_RPC_MESSAGES] = {"mockvideo_rpc_client_messages_total", METRIC_COUNTER,
-	"Messages sent to services, health checks too.", {NULL}, METRIC_NUMBER, NULL},
-    [GW_RPC_MESSAGES_CALLS] = {"mockvideo_rpc_client_messages_calls_total", METRIC_COUNTER,
-	"Calls in those messages.", {NULL}, METRIC_NUMBER, NULL},
-    [GW_RPC_EJECTIONS] = {"mockvideo_rpc_client_ejections_total", METRIC_COUNTER,
-	"Times an endpoint was taken out of the rotation, since it did not answer.", {NULL},
-	METRIC_NUMBER, NULL},
-    [GW_RPC_ENDPOINT_STATE] = {"mockvideo_rpc_client_endpoint_state", METRIC_GAUGE,
-	"1 for the state that an endpoint is in, else 0.", {"endpoint", "state"}, METRIC_NUMBER,
-	NULL},
-    [GW_RPC_ENDPOINT_IN_FLIGHT] = {"mockvideo_rpc_client_endpoint_calls_in_flight", METRIC_GAUGE,
-	"Calls waiting for or sent to an endpoint.", {"endpoint"}, METRIC_NUMBER, NULL},
-};
-
-const size_t gw_metric_row_count = GW_METRIC_COUNT;
 
 /* Methods that are told by name; others are _OTHER, so that clients can't make series. */
 static const char *const gw_verbs[] = {

@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/metric.h"
 #include "common/status.h"
 #include "common/trace.h"
 
@@ -18,10 +17,6 @@ struct gw_api;
 struct gw_telemetry;
 struct schema_method;
 struct telemetry;
-
-/* The rows, for the documentation. */
-extern const struct metric_row gw_metric_rows[];
-extern const size_t gw_metric_row_count;
 
 /* The route of a request that fits none. */
 #define GW_ROUTE_NONE "none"

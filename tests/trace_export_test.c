@@ -156,7 +156,7 @@ what_waits_is_sent_when_the_exporter_stops(void **state)
 	trace_exporter_stop(&exporter);
 	assert_null(exporter);
 	bodies = collector_await_text(&collector, "\"late\"", 1300);
-	assert_true(collector.requests >= 3); /* of 512 at most */
+	assert_true(collector_requests(&collector) >= 3); /* of 512 at most */
 	free(bodies);
 }
 

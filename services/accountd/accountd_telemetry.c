@@ -9,63 +9,13 @@
 #include "common/rpc/rpc_server.h"
 #include "common/telemetry.h"
 #include "common/trace_export.h"
+#include "services/accountd/accountd_metric.h"
 #include "services/accountd/user_service.h"
 
 /* Methods that are told by name, the server's own too; there are fewer. */
 #define ACCOUNTD_METHODS_MAX 32
 
 #define ACCOUNTD_METHOD_NONE "none"
-
-enum accountd_metric {
-	ACCOUNTD_CALL_DURATION,
-	ACCOUNTD_QUEUE,
-	ACCOUNTD_IN_FLIGHT,
-	ACCOUNTD_QUEUE_LENGTH,
-	ACCOUNTD_BATCH_CALLS,
-	ACCOUNTD_STORE_DURATION,
-	ACCOUNTD_STORE_CALLS,
-	ACCOUNTD_STORE_UP,
-	ACCOUNTD_STORE_CONNECTIONS,
-	ACCOUNTD_HASH_QUEUE_LENGTH,
-	ACCOUNTD_HASH_DURATION,
-	ACCOUNTD_HASH_QUEUE,
-	ACCOUNTD_METRIC_COUNT
-};
-
-const struct metric_row accountd_metric_rows[ACCOUNTD_METRIC_COUNT] = {
-    [ACCOUNTD_CALL_DURATION] = {"mockvideo_rpc_server_call_duration_seconds", METRIC_HISTOGRAM,
-	"Calls by method and how they ended, from the message's arrival to the reply.",
-	{"method", "code"}, METRIC_NANOSECONDS, metric_duration_bounds},
-    [ACCOUNTD_QUEUE] = {"mockvideo_rpc_server_queue_seconds", METRIC_HISTOGRAM,
-	"How long calls waited for a store worker, by kind of work.", {"kind"}, METRIC_NANOSECONDS,
-	metric_duration_bounds},
-    [ACCOUNTD_IN_FLIGHT] = {"mockvideo_rpc_server_calls_in_flight", METRIC_GAUGE,
-	"Calls received and not yet answered.", {NULL}, METRIC_NUMBER, NULL},
-    [ACCOUNTD_QUEUE_LENGTH] = {"mockvideo_rpc_server_queue_length", METRIC_GAUGE,
-	"Calls that wait for a store worker, by kind of work.", {"kind"}, METRIC_NUMBER, NULL},
-    [ACCOUNTD_BATCH_CALLS] = {"mockvideo_rpc_server_batch_calls", METRIC_HISTOGRAM,
-	"Calls of a request message.", {NULL}, METRIC_NUMBER, metric_share_bounds},
-    [ACCOUNTD_STORE_DURATION] = {"mockvideo_store_operation_duration_seconds", METRIC_HISTOGRAM,
-	"Operations of the store and how they ended, with their retries; a transaction of "
-	"several kinds of writes is one of each.",
-	{"operation", "result"}, METRIC_NANOSECONDS, metric_duration_bounds},
-    [ACCOUNTD_STORE_CALLS] = {"mockvideo_store_operation_calls", METRIC_HISTOGRAM,
-	"Calls that shared an operation of the store.", {"operation"}, METRIC_NUMBER,
-	metric_share_bounds},
-    [ACCOUNTD_STORE_UP] = {"mockvideo_store_up", METRIC_GAUGE,
-	"1 while the store answers and its schema fits, else 0.", {NULL}, METRIC_NUMBER, NULL},
-    [ACCOUNTD_STORE_CONNECTIONS] = {"mockvideo_store_connections", METRIC_GAUGE,
-	"Connections to the store, by what they do.", {"state"}, METRIC_NUMBER, NULL},
-    [ACCOUNTD_HASH_QUEUE_LENGTH] = {"mockvideo_hash_queue_length", METRIC_GAUGE,
-	"Calls whose passwords are hashed or wait for it.", {NULL}, METRIC_NUMBER, NULL},
-    [ACCOUNTD_HASH_DURATION] = {"mockvideo_hash_duration_seconds", METRIC_HISTOGRAM,
-	"What a password took to be hashed.", {NULL}, METRIC_NANOSECONDS, metric_duration_bounds},
-    [ACCOUNTD_HASH_QUEUE] = {"mockvideo_hash_queue_seconds", METRIC_HISTOGRAM,
-	"How long calls waited until their passwords began to be hashed.", {NULL},
-	METRIC_NANOSECONDS, metric_duration_bounds},
-};
-
-const size_t accountd_metric_row_count = ACCOUNTD_METRIC_COUNT;
 
 static const char *const accountd_operations[] = {[STORE_OPERATION_GET] = "get",
     [STORE_OPERATION_LIST] = "list",
@@ -296,7 +246,16 @@ accountd_telemetry_count(struct accountd_telemetry *accountd, const struct rpc_c
 	}
 }
 
-/* By the semantic conventions for RPC servers. */
+/* A method that every server has, as that by which each channel asks for its health. */
+static bool
+accountd_is_builtin(const char *method)
+{
+	static const char package[] = "mockvideo.rpc.v1.";
+
+	return strncmp(method, package, sizeof(package) - 1) == 0;
+}
+
+/* By the semantic conventions for RPC servers. Health checks begin no traces. */
 static void
 accountd_telemetry_export(const struct accountd_telemetry *accountd, const struct rpc_call *call,
     const struct error *error, int64_t end_ns)
@@ -314,6 +273,7 @@ accountd_telemetry_export(const struct accountd_telemetry *accountd, const struc
 
 	if (parent == NULL || !trace_continue(&span.trace, parent, strlen(parent))) {
 		trace_begin(&span.trace, accountd->telemetry->ratio);
+		span.trace.sampled &= !accountd_is_builtin(name);
 	}
 	if (!span.trace.sampled) {
 		return;

@@ -9,19 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/metric.h"
 #include "services/accountd/store.h"
 
 struct accountd_telemetry;
 struct error;
+struct metric_series;
 struct rpc_interceptor;
 struct rpc_server;
 struct telemetry;
 struct user_service;
-
-/* The rows, for the documentation. */
-extern const struct metric_row accountd_metric_rows[];
-extern const size_t accountd_metric_row_count;
 
 /* Begins to tell; telemetry and store are borrowed until accountd_telemetry_close. */
 enum status_code accountd_telemetry_open(struct accountd_telemetry **accountd,
