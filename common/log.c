@@ -1,15 +1,18 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/log_queue.h"
 #include "common/status.h"
 
 /* How long the first line waits for a reader that has stopped reading. */
@@ -18,12 +21,18 @@
 /* What a thread's buf may keep between two lines. */
 #define LOG_KEEP_BYTES 65536
 
+/* As many whole lines as fit are written at once: so much goes into a pipe unmixed. */
+#define LOG_WRITE_BYTES PIPE_BUF
+
 const char *const log_level_names[] = {
     "panic", "fatal", "error", "warn", "info", "debug", "trace", NULL};
 
 static const char *log_program = "";
+static pid_t log_pid;
 static atomic_int log_level = LOG_INFO;
-static atomic_int_fast64_t log_dropped;
+static atomic_int_fast64_t log_dropped; /* not yet told */
+static atomic_uint_fast64_t log_dropped_total;
+static atomic_uint_fast64_t log_lines[LOG_TRACE + 1];
 
 static _Thread_local struct buf log_buf;
 static pthread_key_t log_buf_key;
@@ -49,6 +58,9 @@ log_buf_get(void)
 		pthread_once(&log_buf_once, log_buf_make_key);
 		pthread_setspecific(log_buf_key, &log_buf);
 	}
+	if (log_buf.capacity > LOG_KEEP_BYTES) {
+		buf_fini(&log_buf);
+	}
 	buf_reset(&log_buf);
 	return &log_buf;
 }
@@ -57,6 +69,7 @@ void
 log_open(const char *program, enum log_level level)
 {
 	log_program = program;
+	log_pid = getpid();
 	log_set_level(level);
 }
 
@@ -97,6 +110,17 @@ log_put_double(struct buf *buf, double real)
 }
 
 static void
+log_put_ms(struct buf *buf, int64_t ns)
+{
+	unsigned thousandths = (unsigned)(ns / 1000 % 1000);
+	const char digits[] = {'.', (char)('0' + thousandths / 100),
+	    (char)('0' + thousandths / 10 % 10), (char)('0' + thousandths % 10)};
+
+	buf_put_int(buf, ns / 1000000);
+	buf_put(buf, digits, sizeof(digits));
+}
+
+static void
 log_put_field(struct buf *buf, const struct log_field *field)
 {
 	if (field->str == NULL) {
@@ -106,22 +130,35 @@ log_put_field(struct buf *buf, const struct log_field *field)
 	switch (field->type) {
 	case LOG_FIELD_STR: buf_put_json_string(buf, field->str, field->len); break;
 	case LOG_FIELD_INT: buf_put_int(buf, field->number); break;
+	case LOG_FIELD_MS: log_put_ms(buf, field->number); break;
 	case LOG_FIELD_DOUBLE: log_put_double(buf, field->real); break;
 	case LOG_FIELD_BOOL: buf_puts(buf, field->number != 0 ? "true" : "false"); break;
 	}
 }
 
+/* The text of a second is made once for the lines of a thread that fall into it. */
 static void
 log_put_time(struct buf *buf)
 {
+	static _Thread_local char text[64];
+	static _Thread_local int len;
+	static _Thread_local time_t second = -1;
 	struct timespec now;
 	struct tm utc;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &utc);
-	buf_printf(buf, "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ\"", utc.tm_year + 1900,
-	    utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-	    now.tv_nsec / 1000000);
+	if (now.tv_sec != second) {
+		second = now.tv_sec;
+		gmtime_r(&second, &utc);
+		len = snprintf(text, sizeof(text), "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.",
+		    utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
+		    utc.tm_sec);
+	}
+	buf_put(buf, text, (size_t)len);
+	buf_putc(buf, (char)('0' + now.tv_nsec / 100000000));
+	buf_putc(buf, (char)('0' + now.tv_nsec / 10000000 % 10));
+	buf_putc(buf, (char)('0' + now.tv_nsec / 1000000 % 10));
+	buf_puts(buf, "Z\"");
 }
 
 static void
@@ -133,7 +170,7 @@ log_put_head(struct buf *buf, enum log_level level, const char *message)
 	log_put_key(buf, "program");
 	buf_put_json_string(buf, log_program, strlen(log_program));
 	log_put_key(buf, "pid");
-	buf_put_int(buf, getpid());
+	buf_put_int(buf, log_pid);
 	log_put_key(buf, "message");
 	buf_put_json_string(buf, message, strlen(message));
 }
@@ -182,42 +219,37 @@ log_send_buf(struct buf *buf)
 	} else {
 		log_send(buf->data, buf->len);
 	}
-	if (buf->capacity > LOG_KEEP_BYTES) {
-		buf_fini(buf);
-	}
 }
 
 static void
-log_tell_dropped(void)
+log_drop(void)
+{
+	atomic_fetch_add(&log_dropped, 1);
+	atomic_fetch_add(&log_dropped_total, 1);
+}
+
+/* The line that counts what was dropped, in the thread's buf; NULL when nothing was. */
+static struct buf *
+log_note_dropped(void)
 {
 	int64_t dropped = atomic_exchange(&log_dropped, 0);
 	struct buf *buf = log_buf_get();
 
 	if (dropped == 0) {
-		return;
+		return NULL;
 	}
 	log_put_head(buf, LOG_WARN, "log lines were dropped: standard error is not read");
 	log_put_field(buf, &LOG_INT("lines", dropped));
 	buf_puts(buf, "}\n");
-	log_send_buf(buf);
+	return buf;
 }
 
-static void
-log_line(enum log_level level, const char *message, const struct log_field *fields, size_t count,
-    const struct log_field *more, size_t more_count)
+static struct buf *
+log_make_line(enum log_level level, const char *message, const struct log_field *fields,
+    size_t count, const struct log_field *more, size_t more_count)
 {
-	int saved_errno = errno;
-	struct buf *buf;
+	struct buf *buf = log_buf_get();
 
-	if (!log_wait_writable(atomic_load(&log_dropped) == 0 ? LOG_STALL_MS : 0)) {
-		atomic_fetch_add(&log_dropped, 1);
-		errno = saved_errno;
-		return;
-	}
-	if (atomic_load(&log_dropped) != 0) {
-		log_tell_dropped();
-	}
-	buf = log_buf_get();
 	log_put_head(buf, level, message);
 	for (size_t i = 0; i < count; i++) {
 		log_put_field(buf, &fields[i]);
@@ -226,8 +258,103 @@ log_line(enum log_level level, const char *message, const struct log_field *fiel
 		log_put_field(buf, &more[i]);
 	}
 	buf_puts(buf, "}\n");
-	log_send_buf(buf);
+	return buf;
+}
+
+/* Whether a line can be written, by whoever logs. Tells first of those that could not. */
+static bool
+log_await_reader(void)
+{
+	struct buf *note;
+
+	if (!log_wait_writable(atomic_load(&log_dropped) == 0 ? LOG_STALL_MS : 0)) {
+		return false;
+	}
+	if (atomic_load(&log_dropped) != 0 && (note = log_note_dropped()) != NULL) {
+		log_send_buf(note);
+	}
+	return true;
+}
+
+static void
+log_line(enum log_level level, const char *message, const struct log_field *fields, size_t count,
+    const struct log_field *more, size_t more_count)
+{
+	int saved_errno = errno;
+	bool queued = log_queue_is_open();
+	struct buf *buf;
+
+	if (!queued && !log_await_reader()) {
+		log_drop();
+		errno = saved_errno;
+		return;
+	}
+	buf = log_make_line(level, message, fields, count, more, more_count);
+	if (!queued) {
+		log_send_buf(buf);
+	} else if (buf->failed || !log_queue_put(buf->data, buf->len)) {
+		log_drop();
+		errno = saved_errno;
+		return;
+	}
+	atomic_fetch_add_explicit(&log_lines[level], 1, memory_order_relaxed);
 	errno = saved_errno;
+}
+
+/* The bytes of as many whole lines as are written at once, or of one. */
+static size_t
+log_measure(const char *lines, size_t len)
+{
+	const char *end = NULL;
+
+	if (len <= LOG_WRITE_BYTES) {
+		return len;
+	}
+	end = memrchr(lines, '\n', LOG_WRITE_BYTES);
+	if (end == NULL) {
+		end = memchr(lines, '\n', len);
+	}
+	return (size_t)(end - lines) + 1;
+}
+
+/* For the thread that writes: after what was queued comes what was dropped then. */
+static void
+log_write_queued(const char *lines, size_t len)
+{
+	struct buf *note;
+
+	while (len > 0) {
+		size_t part = log_measure(lines, len);
+
+		log_send(lines, part);
+		lines += part;
+		len -= part;
+	}
+	note = log_note_dropped();
+	if (note != NULL) {
+		log_send_buf(note);
+	}
+}
+
+void
+log_start(void)
+{
+	log_queue_open(log_write_queued);
+}
+
+void
+log_stop(void)
+{
+	log_queue_close();
+}
+
+void
+log_get_stats(struct log_stats *stats)
+{
+	for (size_t i = 0; i <= LOG_TRACE; i++) {
+		stats->lines[i] = atomic_load_explicit(&log_lines[i], memory_order_relaxed);
+	}
+	stats->dropped = atomic_load_explicit(&log_dropped_total, memory_order_relaxed);
 }
 
 void

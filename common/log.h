@@ -13,6 +13,11 @@
  * processes do not mix. Who reads standard error and then stops reading holds
  * the program up for a moment only: from then on lines are dropped, and the
  * first one that goes through again is preceded by one that counts them.
+ *
+ * Between log_start and log_stop a thread writes: nobody else waits for the
+ * reader at all. It gathers lines for a few milliseconds and keeps up to a
+ * megabyte of them; what is over is dropped and counted in the same way.
+ *
  * Any thread, once log_open has returned.
  */
 #ifndef COMMON_LOG_H
@@ -40,6 +45,7 @@ extern const char *const log_level_names[];
 enum log_field_type {
 	LOG_FIELD_STR,
 	LOG_FIELD_INT,
+	LOG_FIELD_MS,
 	LOG_FIELD_DOUBLE,
 	LOG_FIELD_BOOL
 };
@@ -57,13 +63,38 @@ struct log_field {
 #define LOG_STR(key, text)       log_field_str((key), (text))
 #define LOG_STRN(key, text, len) ((struct log_field){(key), LOG_FIELD_STR, (text), (len), 0, 0})
 #define LOG_INT(key, value)      ((struct log_field){(key), LOG_FIELD_INT, "", 0, (value), 0})
+#define LOG_MS(key, ns)          ((struct log_field){(key), LOG_FIELD_MS, "", 0, (ns), 0})
 #define LOG_DOUBLE(key, value)   ((struct log_field){(key), LOG_FIELD_DOUBLE, "", 0, 0, (value)})
 #define LOG_BOOL(key, value)     ((struct log_field){(key), LOG_FIELD_BOOL, "", 0, (value), 0})
 
+/*
+ * LOG_MS writes nanoseconds, which are not negative, as milliseconds with three
+ * places. LOG_STR with NULL is left out.
+ */
 struct log_field log_field_str(const char *key, const char *text);
 
 /* Starts logging in the name of a program, which is borrowed. */
 void log_open(const char *program, enum log_level level);
+
+/*
+ * Starts the thread that writes, with all signals blocked; without it, for want
+ * of memory or threads, lines are written as before. To be called once, by main.
+ */
+void log_start(void);
+
+/*
+ * Writes what is left, for which the reader is given a moment, and ends the
+ * thread; lines that come later are written as before log_start.
+ */
+void log_stop(void);
+
+/* What has become of lines since the start. */
+struct log_stats {
+	uint64_t lines[LOG_TRACE + 1]; /* written or waiting to be, by level */
+	uint64_t dropped;
+};
+
+void log_get_stats(struct log_stats *stats);
 
 /* Changes the level; takes effect at once. */
 void log_set_level(enum log_level level);

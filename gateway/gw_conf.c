@@ -2,10 +2,10 @@
 
 #include <stddef.h>
 
+#include "common/address.h"
 #include "common/log.h"
 #include "common/rpc/rpc_url.h"
 #include "common/version.h"
-#include "gateway/gw_address.h"
 
 static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_LISTEN] = {"listen", CONF_TEXT, CONF_REQUIRED, 1, 256, "127.0.0.1:5000", NULL,
@@ -84,13 +84,13 @@ static bool
 gw_conf_check(const struct conf *conf, struct error *error)
 {
 	const char *listen = conf_text(conf, GW_LISTEN);
-	struct gw_address address;
+	struct address address;
 
-	if (gw_address_read(&address, listen, (unsigned)conf_int(conf, GW_PORT), error) !=
+	if (address_read(&address, "listen", listen, (unsigned)conf_int(conf, GW_PORT), error) !=
 	    STATUS_OK) {
 		return false;
 	}
-	if (!gw_address_is_loopback(&address) && !conf_bool(conf, GW_INSECURE_NO_AUTH)) {
+	if (!address_is_loopback(&address) && !conf_bool(conf, GW_INSECURE_NO_AUTH)) {
 		error_set(error, STATUS_INVALID_ARGUMENT, "INSECURE_ADDRESS",
 		    "listen \"%s\" lets other machines in, and nobody is asked who they are: "
 		    "listen on 127.0.0.1, or give --insecure-no-auth if that is wanted",

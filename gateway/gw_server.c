@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/clock.h"
 #include "common/conf.h"
 #include "gateway/gw_access.h"
-#include "gateway/gw_address.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_conf.h"
 #include "gateway/gw_loop.h"
@@ -28,8 +28,8 @@
 
 struct gw_server {
 	h2o_globalconf_t globalconf;
-	struct gw_address address;
-	char address_text[GW_ADDRESS_TEXT_MAX];
+	struct address address;
+	char address_text[ADDRESS_TEXT_MAX];
 	atomic_size_t connections;
 	struct gw_peers *peers;
 	struct gw_loop **loops;
@@ -50,28 +50,6 @@ gw_server_cannot_listen(const struct gw_server *server, struct error *error)
 	    errno == EADDRINUSE ? "; stop what does, or choose another by --listen" : "");
 }
 
-/* A socket that is bound, or -1. */
-static int
-gw_server_bind(const struct gw_address *address, bool shared)
-{
-	int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	const int on = 1;
-	int saved;
-
-	if (fd < 0) {
-		return -1;
-	}
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-	    (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
-	    bind(fd, (const struct sockaddr *)&address->storage, address->len) == 0) {
-		return fd;
-	}
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
-}
-
 /*
  * Finds out whether the address is free, which sockets that share it would not
  * tell, and which port it has if any will do.
@@ -79,13 +57,12 @@ gw_server_bind(const struct gw_address *address, bool shared)
 static enum status_code
 gw_server_claim(struct gw_server *server, struct error *error)
 {
-	struct gw_address *address = &server->address;
+	struct address *address = &server->address;
 	int fd;
 
-	gw_address_print(address, server->address_text);
-	fd = gw_server_bind(address, false);
-	if (fd < 0 || listen(fd, 1) != 0 ||
-	    getsockname(fd, (struct sockaddr *)&address->storage, &address->len) != 0) {
+	address_print(address, server->address_text);
+	fd = address_bind(address, false);
+	if (fd < 0 || listen(fd, 1) != 0 || !address_of_socket(address, fd)) {
 		gw_server_cannot_listen(server, error);
 		if (fd >= 0) {
 			close(fd);
@@ -93,7 +70,7 @@ gw_server_claim(struct gw_server *server, struct error *error)
 		return error->code;
 	}
 	close(fd);
-	gw_address_print(address, server->address_text);
+	address_print(address, server->address_text);
 	return STATUS_OK;
 }
 
@@ -101,7 +78,7 @@ static enum status_code
 gw_server_start_loop(
     struct gw_server *server, const struct gw_loop_options *options, struct error *error)
 {
-	int fd = gw_server_bind(&server->address, true);
+	int fd = address_bind(&server->address, true);
 
 	if (fd < 0 || listen(fd, SOMAXCONN) != 0) {
 		gw_server_cannot_listen(server, error);
@@ -210,7 +187,7 @@ gw_server_start(struct gw_server **server, const struct conf *conf, const struct
 	gw_server_configure(*server, conf,
 	    api->bulk_body_max_bytes > api->body_max_bytes ? api->bulk_body_max_bytes
 							   : api->body_max_bytes);
-	status = gw_address_read(&(*server)->address, conf_text(conf, GW_LISTEN),
+	status = address_read(&(*server)->address, "listen", conf_text(conf, GW_LISTEN),
 	    (unsigned)conf_int(conf, GW_PORT), error);
 	if (status == STATUS_OK) {
 		status = gw_server_start_loops(*server, conf, api, error);

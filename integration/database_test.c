@@ -1,5 +1,6 @@
 /* The database under two accountd dies, or stands still, under load. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -100,6 +101,49 @@ one_that_stands_still_holds_no_request_past_its_deadline(void **state)
 	load_check(load);
 }
 
+static void
+set_password(const char *password)
+{
+	char sql[256];
+	char path[PATH_MAX + 32];
+	FILE *file;
+
+	snprintf(
+	    sql, sizeof(sql), "SET PASSWORD FOR " MARIADB_USER "@'%%' = PASSWORD('%s')", password);
+	assert_true(mariadb_sql(&stack.mariadb, NULL, sql, NULL, 0));
+	snprintf(path, sizeof(path), "%s/secrets/dbpassword", stack.dir);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fprintf(file, "%s\n", password);
+	assert_int_equal(fclose(file), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		long mark = process_log_mark(&stack.accountd[i]);
+
+		process_signal(&stack.accountd[i], SIGHUP);
+		process_await_log(&stack.accountd[i], mark, "\"key\":\"dbPassword\"");
+		assert_false(process_log_has(&stack.accountd[i], mark, password));
+	}
+}
+
+/* Connections that live go on; those that are made afterwards use it. */
+static void
+a_new_password_is_taken_while_requests_are_answered(void **state)
+{
+	(void)state;
+	load = load_start(stack.url, CLIENTS);
+	load_await(load, 200);
+	set_password("a new secret");
+	load_await(load, 200);
+	load_stop(load);
+	for (enum load_kind kind = 0; kind < LOAD_KINDS; kind++) {
+		assert_int_equal(load_count(load, kind, 0, NULL), 0);
+	}
+	assert_true(mariadb_sql(&stack.mariadb, NULL, "KILL USER " MARIADB_USER, NULL, 0));
+	stack_await(&stack, "/accountdhealth", 200);
+	load_check(load);
+	set_password(MARIADB_PASSWORD);
+}
+
 static int
 free_load(void **state)
 {
@@ -132,6 +176,8 @@ main(void)
 		kill_9_loses_nothing_acknowledged_and_does_nothing_refused, free_load),
 	    cmocka_unit_test_teardown(
 		one_that_stands_still_holds_no_request_past_its_deadline, free_load),
+	    cmocka_unit_test_teardown(
+		a_new_password_is_taken_while_requests_are_answered, free_load),
 	};
 	int failed = cmocka_run_group_tests(tests, start, stop);
 

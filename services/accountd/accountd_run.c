@@ -91,7 +91,7 @@ accountd_reload_tls(struct rpc_tls *tls)
 }
 
 static void
-accountd_wait(struct conf *conf, struct rpc_tls *tls)
+accountd_wait(struct conf *conf, struct store *store, struct rpc_tls *tls)
 {
 	while (process_wait() == PROCESS_RELOAD) {
 		struct error error;
@@ -99,6 +99,10 @@ accountd_wait(struct conf *conf, struct rpc_tls *tls)
 		log_info("configuration is read again");
 		if (!conf_reload(conf, accountd_changed, conf, &error)) {
 			log_error("configuration stays as it was", &error, NULL, 0);
+		}
+		if (!store_set_login(store, conf_text(conf, ACCOUNTD_DB_USER),
+			conf_text(conf, ACCOUNTD_DB_PASSWORD))) {
+			log_err("there is no memory for the user of the database");
 		}
 		accountd_reload_tls(tls);
 	}
@@ -205,7 +209,8 @@ accountd_open_tls(struct rpc_tls **tls, const struct conf *conf, struct error *e
 }
 
 static enum status_code
-accountd_serve(struct conf *conf, struct user_service *service, struct error *error)
+accountd_serve(
+    struct conf *conf, struct store *store, struct user_service *service, struct error *error)
 {
 	int64_t port = conf_int(conf, ACCOUNTD_PORT);
 	struct rpc_server *server = NULL;
@@ -223,7 +228,7 @@ accountd_serve(struct conf *conf, struct user_service *service, struct error *er
 	}
 	if (status == STATUS_OK) {
 		log_info("listening", LOG_STR("url", rpc_server_url(server)));
-		accountd_wait(conf, tls);
+		accountd_wait(conf, store, tls);
 		accountd_drain(conf, server);
 		rpc_server_close(&server);
 		log_info("stopped");
@@ -260,7 +265,7 @@ accountd_run(
 	if (status != STATUS_OK) {
 		return status;
 	}
-	status = accountd_serve(conf, service, error);
+	status = accountd_serve(conf, store, service, error);
 	user_service_stop(&service);
 	return status;
 }

@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "services/accountd/mysql_hosts.h"
+#include "services/accountd/mysql_login.h"
 
 /* Room for libmariadb's coroutine. */
 #define MYSQL_STACK_BYTES ((size_t)256 * 1024)
@@ -31,6 +32,7 @@ static const char mysql_session[] =
     " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'";
 static const char mysql_isolation[] = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 static const char mysql_id_step[] = "SELECT @@SESSION.auto_increment_increment";
+static const char mysql_galera[] = "SHOW VARIABLES LIKE 'wsrep_on'"; /* no row: no Galera */
 
 static void
 mysql_library_start(void)
@@ -197,20 +199,22 @@ mysql_conn_connect(struct mysql_conn *conn, const char *address, unsigned port)
 	bool tcp = address[0] != '/';
 	MYSQL *mysql = mysql_init(NULL);
 	MYSQL *connected = NULL;
+	struct mysql_credentials as;
 	int status;
 
-	if (mysql == NULL) {
+	if (mysql == NULL || !mysql_login_get(conn->target->login, &as)) {
+		mysql_close(mysql);
 		mysql_conn_note(conn, CR_OUT_OF_MEMORY, "out of memory");
 		return false;
 	}
 	mysql_conn_options(mysql, tcp);
-	status = mysql_real_connect_start(&connected, mysql, tcp ? address : NULL,
-	    conn->target->user, conn->target->password, conn->target->database, port,
-	    tcp ? NULL : address, CLIENT_FOUND_ROWS);
+	status = mysql_real_connect_start(&connected, mysql, tcp ? address : NULL, as.user,
+	    as.password, conn->target->database, port, tcp ? NULL : address, CLIENT_FOUND_ROWS);
 	while (status != 0) {
 		status = mysql_real_connect_cont(
 		    &connected, mysql, mysql_conn_wait(conn, mysql, status));
 	}
+	mysql_credentials_fini(&as);
 	if (connected == NULL) {
 		mysql_conn_note(conn, mysql_errno(mysql), mysql_error(mysql));
 		mysql_close(mysql);
@@ -233,6 +237,12 @@ mysql_conn_set_up(struct mysql_conn *conn)
 		return false;
 	}
 	conn->id_step = strtoull(row.text[0], NULL, 10);
+	if (mysql_conn_query(conn, mysql_galera, strlen(mysql_galera)) != MYSQL_END_OK) {
+		mysql_conn_close(conn);
+		return false;
+	}
+	conn->id_step_varies = mysql_conn_next_row(conn, &row) && row.text[1] != NULL &&
+			       strcmp(row.text[1], "ON") == 0;
 	return true;
 }
 

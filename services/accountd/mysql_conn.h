@@ -15,6 +15,7 @@
 
 struct mysql_conn;
 struct mysql_hosts;
+struct mysql_login;
 
 /* How a call ended. */
 enum mysql_end {
@@ -32,8 +33,7 @@ enum mysql_end {
 struct mysql_target {
 	const struct mysql_hosts *hosts; /* the first that answers is used */
 	const char *database;
-	const char *user;
-	const char *password;
+	struct mysql_login *login; /* asked for each connection */
 	uint32_t connect_timeout_ms;
 };
 
@@ -104,8 +104,13 @@ bool mysql_conn_next_row(struct mysql_conn *conn, struct mysql_row *row);
 uint64_t mysql_conn_affected(const struct mysql_conn *conn);
 uint64_t mysql_conn_insert_id(const struct mysql_conn *conn);
 
-/* The distance of ids given by one statement on this connection. */
+/*
+ * The distance of ids given by one statement on this connection, when it was
+ * made; and whether it may have changed since, as in a Galera cluster, where it
+ * is the number of nodes.
+ */
 uint64_t mysql_conn_id_step(const struct mysql_conn *conn);
+bool mysql_conn_id_step_varies(const struct mysql_conn *conn);
 
 /* The number for a table that is not there. */
 #define MYSQL_ERROR_NO_TABLE 1146

@@ -21,6 +21,7 @@ struct mysql_conn {
 	bool timed_out;
 	bool sent;
 	uint64_t id_step;
+	bool id_step_varies;
 
 	MYSQL_RES *result; /* of the last statement, or NULL */
 	MYSQL_STMT *rows;  /* the last statement, if prepared and with rows, or NULL */

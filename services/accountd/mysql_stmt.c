@@ -246,6 +246,12 @@ mysql_conn_insert_id(const struct mysql_conn *conn)
 	return conn->insert_id;
 }
 
+bool
+mysql_conn_id_step_varies(const struct mysql_conn *conn)
+{
+	return conn->id_step_varies;
+}
+
 uint64_t
 mysql_conn_id_step(const struct mysql_conn *conn)
 {

@@ -36,6 +36,12 @@ store_close(struct store **store)
 	}
 }
 
+bool
+store_set_login(struct store *store, const char *user, const char *password)
+{
+	return store->ops->set_login == NULL || store->ops->set_login(store, user, password);
+}
+
 struct store_conn *
 store_conn_open(struct store *store)
 {

@@ -81,6 +81,13 @@ enum status_code store_open(
 /* Frees the store and clears *store; its connections must be closed. */
 void store_close(struct store **store);
 
+/*
+ * What connections are made with from now on; those that are open stay. False
+ * without memory: nothing has changed then. Nothing for the embedded store. Any
+ * thread.
+ */
+bool store_set_login(struct store *store, const char *user, const char *password);
+
 /* Gives a connection, which connects when first used; NULL without memory. */
 struct store_conn *store_conn_open(struct store *store);
 void store_conn_close(struct store_conn **conn);

@@ -48,6 +48,7 @@ struct store_ops {
 	const struct store_migrate_ops *migrate;
 
 	void (*close)(struct store *store);
+	bool (*set_login)(struct store *store, const char *user, const char *password);
 	struct store_conn *(*conn_open)(struct store *store);
 	void (*conn_close)(struct store_conn *conn);
 

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "services/accountd/mysql_hosts.h"
+#include "services/accountd/mysql_login.h"
 
 #define STORE_MYSQL_CONNECT_MS 2000
 #define STORE_MYSQL_PORT       3306
@@ -15,7 +16,8 @@ struct store_mysql {
 	struct store base;
 	struct mysql_target target;
 	struct mysql_hosts *hosts;
-	char *database, *user, *password;
+	struct mysql_login *login;
+	char *database;
 };
 
 static const struct store_ops store_mysql_ops;
@@ -25,20 +27,16 @@ store_mysql_close(struct store *base)
 {
 	struct store_mysql *store = (struct store_mysql *)base;
 
-	if (store->password != NULL) {
-		explicit_bzero(store->password, strlen(store->password));
-	}
 	mysql_hosts_free(&store->hosts);
+	mysql_login_free(&store->login);
 	free(store->database);
-	free(store->user);
-	free(store->password);
 	free(store);
 }
 
-static char *
-store_mysql_copy(const char *text)
+static bool
+store_mysql_set_login(struct store *base, const char *user, const char *password)
 {
-	return strdup(text == NULL ? "" : text);
+	return mysql_login_set(((struct store_mysql *)base)->login, user, password);
 }
 
 enum status_code
@@ -50,10 +48,9 @@ store_mysql_open(struct store **out, const struct store_options *options, struct
 		return store_error_memory(error);
 	}
 	store->base.ops = &store_mysql_ops;
-	store->database = store_mysql_copy(options->database);
-	store->user = store_mysql_copy(options->user);
-	store->password = store_mysql_copy(options->password);
-	if (store->database == NULL || store->user == NULL || store->password == NULL) {
+	store->database = strdup(options->database == NULL ? "" : options->database);
+	store->login = mysql_login_new(options->user, options->password);
+	if (store->database == NULL || store->login == NULL) {
 		store_mysql_close(&store->base);
 		return store_error_memory(error);
 	}
@@ -66,8 +63,7 @@ store_mysql_open(struct store **out, const struct store_options *options, struct
 	store->target = (struct mysql_target){
 	    .hosts = store->hosts,
 	    .database = store->database,
-	    .user = store->user,
-	    .password = store->password,
+	    .login = store->login,
 	    .connect_timeout_ms = options->connect_timeout_ms == 0 ? STORE_MYSQL_CONNECT_MS
 								   : options->connect_timeout_ms,
 	};
@@ -334,6 +330,7 @@ store_mysql_page_key(struct store_conn *base, int64_t deadline_ns,
 static const struct store_ops store_mysql_ops = {
     .migrate = &store_mysql_migrate,
     .close = store_mysql_close,
+    .set_login = store_mysql_set_login,
     .conn_open = store_mysql_conn_open,
     .conn_close = store_mysql_conn_close,
     .version = store_mysql_version,

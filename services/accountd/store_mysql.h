@@ -25,6 +25,7 @@ struct store_mysql_conn {
 enum store_mysql_slot {
 	STORE_MYSQL_INSERT, /* of 1 user; then of 2, 4, … 64 */
 	STORE_MYSQL_REPLACE = STORE_MYSQL_INSERT + 7,
+	STORE_MYSQL_ID,
 	STORE_MYSQL_SET_KEY,
 	STORE_MYSQL_SET_PASSWORD,
 	STORE_MYSQL_SLOTS

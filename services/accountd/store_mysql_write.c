@@ -50,6 +50,45 @@ store_mysql_put_insert(struct buf *sql, size_t rows, int *slot)
 	}
 }
 
+/* The id of the row with a key that was inserted just now, in the same transaction. */
+static enum mysql_end
+store_mysql_find_id(struct store_mysql_conn *conn, const char *key, uint64_t *id)
+{
+	static const char select[] = "SELECT id FROM user WHERE emailKey = ?";
+	struct mysql_value value = {.type = MYSQL_VALUE_BYTES, .data = key, .len = strlen(key)};
+	struct mysql_row row;
+	enum mysql_end end =
+	    mysql_conn_execute(conn->db, STORE_MYSQL_ID, select, sizeof(select) - 1, &value, 1);
+
+	if (end == MYSQL_END_OK && mysql_conn_next_row(conn->db, &row)) {
+		*id = (uint64_t)store_mysql_number(&row, 0);
+	}
+	return end;
+}
+
+/*
+ * Gives the rows of the last statement their ids, which are in a row, a step
+ * apart. Where the step changes while connections live, the last row tells it.
+ */
+static enum mysql_end
+store_mysql_take_ids(
+    struct store_mysql_conn *conn, struct store_mysql_batch *batch, size_t first, size_t count)
+{
+	uint64_t first_id = mysql_conn_insert_id(conn->db);
+	uint64_t step = mysql_conn_id_step(conn->db);
+	uint64_t last_id = first_id + (count - 1) * step;
+	enum mysql_end end = MYSQL_END_OK;
+
+	if (count > 1 && mysql_conn_id_step_varies(conn->db)) {
+		end = store_mysql_find_id(conn, batch->keys[first + count - 1], &last_id);
+		step = (last_id - first_id) / (count - 1);
+	}
+	for (size_t i = 0; end == MYSQL_END_OK && i < count; i++) {
+		batch->writes[first + i].user.id = (int64_t)(first_id + i * step);
+	}
+	return end;
+}
+
 static enum mysql_end
 store_mysql_insert_rows(
     struct store_mysql_conn *conn, struct store_mysql_batch *batch, size_t first, size_t count)
@@ -73,11 +112,7 @@ store_mysql_insert_rows(
 	}
 	end = mysql_conn_execute(
 	    conn->db, slot, conn->sql.data, conn->sql.len, values, count * STORE_MYSQL_COLUMNS);
-	for (size_t i = 0; end == MYSQL_END_OK && i < count; i++) {
-		batch->writes[first + i].user.id =
-		    (int64_t)(mysql_conn_insert_id(conn->db) + i * mysql_conn_id_step(conn->db));
-	}
-	return end;
+	return end == MYSQL_END_OK ? store_mysql_take_ids(conn, batch, first, count) : end;
 }
 
 /* Inserts a power of two of rows; if one is a duplicate, each half by itself. */

@@ -1,17 +1,19 @@
-#include "gateway/gw_address.h"
+#include "common/address.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define GW_HOST_MAX 256
+#define ADDRESS_HOST_MAX 256
 
 /* getaddrinfo takes larger numbers for smaller ones. */
 static bool
-gw_address_is_port(const char *text)
+address_is_port(const char *text)
 {
 	size_t len = strspn(text, "0123456789");
 
@@ -20,12 +22,12 @@ gw_address_is_port(const char *text)
 
 /* Splits at the last colon, and takes the brackets off. */
 static bool
-gw_address_split(const char *text, char host[GW_HOST_MAX], const char **port)
+address_split(const char *text, char host[ADDRESS_HOST_MAX], const char **port)
 {
 	const char *colon = strrchr(text, ':');
 	size_t len = colon == NULL ? 0 : (size_t)(colon - text);
 
-	if (colon == NULL || len >= GW_HOST_MAX) {
+	if (colon == NULL || len >= ADDRESS_HOST_MAX) {
 		return false;
 	}
 	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
@@ -41,21 +43,21 @@ gw_address_split(const char *text, char host[GW_HOST_MAX], const char **port)
 }
 
 enum status_code
-gw_address_read(struct gw_address *address, const char *text, unsigned port, struct error *error)
+address_read(
+    struct address *address, const char *key, const char *text, unsigned port, struct error *error)
 {
 	const struct addrinfo hints = {
 	    .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found;
-	char host[GW_HOST_MAX];
+	char host[ADDRESS_HOST_MAX];
 	char number[16];
 	const char *service;
 	int result;
 
-	if (!gw_address_split(text, host, &service) || !gw_address_is_port(service)) {
+	if (!address_split(text, host, &service) || !address_is_port(service)) {
 		return error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_ADDRESS",
-		    "listen \"%s\" is no address: write HOST:PORT, as 127.0.0.1:5000 or "
-		    "[::1]:5000",
-		    text);
+		    "%s \"%s\" is no address: write HOST:PORT, as 127.0.0.1:5000 or [::1]:5000",
+		    key, text);
 	}
 	if (port != 0) {
 		snprintf(number, sizeof(number), "%u", port);
@@ -64,7 +66,7 @@ gw_address_read(struct gw_address *address, const char *text, unsigned port, str
 	result = getaddrinfo(*host == '\0' ? NULL : host, service, &hints, &found);
 	if (result != 0) {
 		return error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_ADDRESS",
-		    "listen \"%s\" is no address of this machine: %s", text, gai_strerror(result));
+		    "%s \"%s\" is no address of this machine: %s", key, text, gai_strerror(result));
 	}
 	memset(address, 0, sizeof(*address));
 	memcpy(&address->storage, found->ai_addr, found->ai_addrlen);
@@ -74,7 +76,7 @@ gw_address_read(struct gw_address *address, const char *text, unsigned port, str
 }
 
 bool
-gw_address_is_loopback(const struct gw_address *address)
+address_is_loopback(const struct address *address)
 {
 	const struct sockaddr_in *four = (const struct sockaddr_in *)&address->storage;
 	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address->storage;
@@ -88,7 +90,7 @@ gw_address_is_loopback(const struct gw_address *address)
 }
 
 const char *
-gw_address_print(const struct gw_address *address, char text[GW_ADDRESS_TEXT_MAX])
+address_print(const struct address *address, char text[ADDRESS_TEXT_MAX])
 {
 	bool six = address->storage.ss_family == AF_INET6;
 	char host[INET6_ADDRSTRLEN + 16] = "";
@@ -96,6 +98,34 @@ gw_address_print(const struct gw_address *address, char text[GW_ADDRESS_TEXT_MAX
 
 	getnameinfo((const struct sockaddr *)&address->storage, address->len, host, sizeof(host),
 	    port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-	snprintf(text, GW_ADDRESS_TEXT_MAX, six ? "[%.50s]:%s" : "%.50s:%s", host, port);
+	snprintf(text, ADDRESS_TEXT_MAX, six ? "[%.50s]:%s" : "%.50s:%s", host, port);
 	return text;
+}
+
+int
+address_bind(const struct address *address, bool shared)
+{
+	int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int on = 1;
+	int saved;
+
+	if (fd < 0) {
+		return -1;
+	}
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+	    (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
+	    bind(fd, (const struct sockaddr *)&address->storage, address->len) == 0) {
+		return fd;
+	}
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+bool
+address_of_socket(struct address *address, int fd)
+{
+	address->len = sizeof(address->storage);
+	return getsockname(fd, (struct sockaddr *)&address->storage, &address->len) == 0;
 }

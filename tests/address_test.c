@@ -6,31 +6,32 @@
 
 #include <cmocka.h>
 
-#include "gateway/gw_address.h"
+#include "common/address.h"
 
 /* The address as it is printed, "none" when it can't be read. */
 static const char *
 read_and_print(const char *text, unsigned port)
 {
-	static char printed[GW_ADDRESS_TEXT_MAX];
-	struct gw_address address;
+	static char printed[ADDRESS_TEXT_MAX];
+	struct address address;
 	struct error error;
 
-	if (gw_address_read(&address, text, port, &error) != STATUS_OK) {
+	if (address_read(&address, "adminListen", text, port, &error) != STATUS_OK) {
 		assert_non_null(strstr(error.message, text));
+		assert_non_null(strstr(error.message, "adminListen"));
 		return "none";
 	}
-	return gw_address_print(&address, printed);
+	return address_print(&address, printed);
 }
 
 static bool
 is_loopback(const char *text)
 {
-	struct gw_address address;
+	struct address address;
 	struct error error;
 
-	assert_int_equal(gw_address_read(&address, text, 0, &error), STATUS_OK);
-	return gw_address_is_loopback(&address);
+	assert_int_equal(address_read(&address, "adminListen", text, 0, &error), STATUS_OK);
+	return address_is_loopback(&address);
 }
 
 static void

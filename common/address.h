@@ -1,0 +1,41 @@
+/* An address that a program listens on. Any thread. */
+#ifndef COMMON_ADDRESS_H
+#define COMMON_ADDRESS_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "common/status.h"
+
+/* Room for an address as text: "[2001:db8::1]:5000". */
+#define ADDRESS_TEXT_MAX 64
+
+struct address {
+	struct sockaddr_storage storage;
+	socklen_t len;
+};
+
+/*
+ * Reads HOST:PORT, [IPV6]:PORT or :PORT, which is every address. port, unless
+ * it is 0, replaces the one in text. On failure error says what would be right,
+ * and names the configuration's key that has the text.
+ */
+enum status_code address_read(
+    struct address *address, const char *key, const char *text, unsigned port, struct error *error);
+
+/*
+ * A socket bound to the address, without blocking and closed in programs that
+ * are run; shared, others may bind to it too. -1 and errno when that fails.
+ */
+int address_bind(const struct address *address, bool shared);
+
+/* Takes the address that a bound socket has, with the true port where that was 0. */
+bool address_of_socket(struct address *address, int fd);
+
+/* True when only this machine can reach the address. */
+bool address_is_loopback(const struct address *address);
+
+/* The address as it would be given, for logs. */
+const char *address_print(const struct address *address, char text[ADDRESS_TEXT_MAX]);
+
+#endif

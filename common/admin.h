@@ -1,0 +1,52 @@
+/*
+ * The admin port: a small HTTP server for operators, in a thread of its own.
+ *
+ *	/metrics  all metrics, for Prometheus
+ *	/healthz  200 while the process lives
+ *	/readyz   200 when it can serve, else 503; a word of text says why
+ *
+ * GET and HEAD only. It asks nobody who they are: where others can reach it, a
+ * network policy should see to it.
+ */
+#ifndef COMMON_ADMIN_H
+#define COMMON_ADMIN_H
+
+#include <stdbool.h>
+
+#include "common/status.h"
+
+struct admin;
+struct metrics;
+
+/* What listen says when there is to be no admin port. */
+#define ADMIN_OFF "off"
+
+struct admin_options {
+	const char *listen;      /* HOST:PORT, where 0 is any free port; or ADMIN_OFF */
+	struct metrics *metrics; /* borrowed until admin_stop */
+
+	/*
+	 * NULL when the process can serve, else a static word that says why not.
+	 * Called in the admin's thread; must not block.
+	 */
+	const char *(*unready)(void *closure);
+	void *closure;
+};
+
+/* For conf_program.check: whether listen can be one. error names the key, which is adminListen. */
+bool admin_check_listen(const char *listen, struct error *error);
+
+/*
+ * Listens, logs where, and starts the thread, with all signals blocked. With
+ * ADMIN_OFF *admin is NULL. On failure too, and error names the key.
+ */
+enum status_code admin_start(
+    struct admin **admin, const struct admin_options *options, struct error *error);
+
+/* The address listened on, with the true port; borrowed. */
+const char *admin_address(const struct admin *admin);
+
+/* Closes all connections, joins the thread and clears *admin. NULL is fine. */
+void admin_stop(struct admin **admin);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * What every program tells of itself: its metrics, beginning with those of the
+ * process, its log and its spans, and where spans go.
+ */
+#ifndef COMMON_TELEMETRY_H
+#define COMMON_TELEMETRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/metric.h"
+#include "common/status.h"
+#include "common/trace.h"
+
+struct trace_exporter;
+
+/* Texts are borrowed until telemetry_close. */
+struct telemetry_options {
+	const char *program;
+	const char *version;
+	const char *otlp_endpoint; /* "": spans are not exported */
+	size_t otlp_queue_max;
+	const char *sample_ratio; /* as trace_ratio_read takes it */
+};
+
+struct telemetry {
+	struct metrics *metrics;
+	struct metric_set *set;
+	struct trace_exporter *exporter; /* NULL: spans are not exported */
+	struct trace_ratio ratio;        /* none, then */
+	struct telemetry_options options;
+};
+
+/* The rows that it adds first, for the documentation. */
+extern const struct metric_row telemetry_rows[];
+extern const size_t telemetry_row_count;
+
+/* For conf_program.check: whether the values of these keys fit; error names the key. */
+bool telemetry_check(const char *admin_listen, const char *otlp_endpoint, const char *sample_ratio,
+    struct error *error);
+
+/* Opens both; on failure nothing is left open. */
+enum status_code telemetry_open(
+    struct telemetry *telemetry, const struct telemetry_options *options, struct error *error);
+
+/* Sends what spans are left and frees all. Nobody may count any more. Zeroed is fine. */
+void telemetry_close(struct telemetry *telemetry);
+
+#endif

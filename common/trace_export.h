@@ -1,0 +1,75 @@
+/*
+ * Spans on their way to a collector: OTLP over HTTP with JSON
+ * (opentelemetry.io/docs/specs/otlp), by a thread of its own. A span that does
+ * not fit its queue is dropped, and one that the collector does not take is
+ * lost, since work must not wait for those who watch it; both are counted.
+ */
+#ifndef COMMON_TRACE_EXPORT_H
+#define COMMON_TRACE_EXPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "common/trace.h"
+
+struct trace_exporter;
+
+#define TRACE_SPAN_NAME_MAX       96
+#define TRACE_SPAN_ATTRIBUTES_MAX 6
+
+/* An attribute, by OpenTelemetry's semantic conventions. Texts outlive the exporter. */
+struct trace_attribute {
+	const char *key;
+	const char *text; /* NULL: number counts */
+	int64_t number;
+};
+
+/* A span of kind SERVER that has ended. */
+struct trace_span {
+	struct trace trace;
+	char name[TRACE_SPAN_NAME_MAX];
+	int64_t begin_ns, end_ns; /* on clock_now_ns */
+	bool failed;              /* by the fault of the server */
+	struct trace_attribute attributes[TRACE_SPAN_ATTRIBUTES_MAX];
+	unsigned attribute_count;
+};
+
+struct trace_exporter_options {
+	const char *endpoint; /* the collector's URL; "" when nothing is exported */
+	size_t queue_max;     /* spans that wait */
+	const char *service;  /* service.name; outlives the exporter */
+	const char *version;  /* service.version; likewise */
+};
+
+/* For conf_program.check: whether it is "" or a URL. error names the key, which is otlpEndpoint. */
+bool trace_check_endpoint(const char *endpoint, struct error *error);
+
+/*
+ * Starts the thread, with all signals blocked. Does not connect yet. Without an
+ * endpoint *exporter is NULL; so it is on failure, which is told in error.
+ */
+enum status_code trace_exporter_start(struct trace_exporter **exporter,
+    const struct trace_exporter_options *options, struct error *error);
+
+/* Takes a copy of the span. exporter NULL is fine. Any thread; never blocks. */
+void trace_export(struct trace_exporter *exporter, const struct trace_span *span);
+
+/* What has become of spans. All zero for NULL. Any thread. */
+struct trace_export_stats {
+	uint64_t exported; /* the collector took them */
+	uint64_t failed;   /* it did not */
+	uint64_t dropped;  /* the queue was full */
+};
+
+void trace_export_get_stats(
+    const struct trace_exporter *exporter, struct trace_export_stats *stats);
+
+/*
+ * Sends what waits, for which the collector is given a second or two, ends the
+ * thread and clears *exporter. NULL is fine.
+ */
+void trace_exporter_stop(struct trace_exporter **exporter);
+
+#endif

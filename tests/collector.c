@@ -1,0 +1,253 @@
+#include "tests/collector.h"
+
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define COLLECTOR_HEAD_MAX   8192
+#define COLLECTOR_PATIENCE_S 60
+
+static void
+collector_append(struct collector *collector, const char *text, size_t len)
+{
+	collector->bodies = realloc(collector->bodies, collector->len + len + 3);
+	memcpy(collector->bodies + collector->len, text, len);
+	collector->len += len;
+}
+
+/* Keeps a body as one more element of the array. */
+static void
+collector_keep(struct collector *collector, const char *head, const char *body, size_t len)
+{
+	pthread_mutex_lock(&collector->lock);
+	if (collector->len > 0) {
+		collector->len--; /* the bracket */
+		collector_append(collector, ",", 1);
+	} else {
+		collector_append(collector, "[", 1);
+	}
+	collector_append(collector, body, len);
+	collector_append(collector, "]", 1);
+	collector->bodies[collector->len] = '\0';
+	collector->requests++;
+	collector->sound &= strncmp(head, "POST /v1/traces HTTP/1.1\r\n", 26) == 0 &&
+			    strcasestr(head, "\r\ncontent-type: application/json\r\n") != NULL;
+	pthread_cond_broadcast(&collector->changed);
+	pthread_mutex_unlock(&collector->lock);
+}
+
+/* Reads the rest of a body of which got bytes are there; false when the client leaves. */
+static bool
+collector_read_body(int fd, char *body, size_t len, size_t got)
+{
+	while (got < len) {
+		ssize_t n = recv(fd, body + got, len - got, 0);
+
+		if (n <= 0) {
+			return false;
+		}
+		got += (size_t)n;
+	}
+	return true;
+}
+
+/* Answers, or waits until the collector stops. */
+static bool
+collector_answer(struct collector *collector, int fd)
+{
+	static const char taken[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+	static const char refused[] =
+	    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+	enum collector_mood mood;
+
+	pthread_mutex_lock(&collector->lock);
+	mood = collector->mood;
+	while (mood == COLLECTOR_HANGS && !collector->stopping) {
+		pthread_cond_wait(&collector->changed, &collector->lock);
+	}
+	pthread_mutex_unlock(&collector->lock);
+	switch (mood) {
+	case COLLECTOR_TAKES: return send(fd, taken, sizeof(taken) - 1, MSG_NOSIGNAL) > 0;
+	case COLLECTOR_REFUSES: return send(fd, refused, sizeof(refused) - 1, MSG_NOSIGNAL) > 0;
+	case COLLECTOR_HANGS: break;
+	}
+	return false;
+}
+
+/* One request; false when the connection is at its end. */
+static bool
+collector_serve_one(struct collector *collector, int fd)
+{
+	char head[COLLECTOR_HEAD_MAX + 1];
+	size_t got = 0;
+	const char *length;
+	char *body;
+	char *end;
+	size_t len;
+	bool whole;
+
+	do {
+		ssize_t n = recv(fd, head + got, COLLECTOR_HEAD_MAX - got, 0);
+
+		if (n <= 0) {
+			return false;
+		}
+		got += (size_t)n;
+		head[got] = '\0';
+	} while ((end = strstr(head, "\r\n\r\n")) == NULL);
+	end += 4;
+	got -= (size_t)(end - head);
+	length = strcasestr(head, "\r\ncontent-length:");
+	len = length == NULL ? 0 : strtoul(strchr(length, ':') + 1, NULL, 10);
+	body = calloc(1, len + 1);
+	if (body == NULL || got > len) {
+		free(body);
+		return false;
+	}
+	memcpy(body, end, got);
+	whole = collector_read_body(fd, body, len, got);
+	if (whole) {
+		collector_keep(collector, head, body, len);
+	}
+	free(body);
+	return whole && collector_answer(collector, fd);
+}
+
+static void
+collector_set_connection(struct collector *collector, int fd)
+{
+	pthread_mutex_lock(&collector->lock);
+	collector->connection = fd;
+	pthread_mutex_unlock(&collector->lock);
+}
+
+static void *
+collector_run(void *closure)
+{
+	struct collector *collector = closure;
+	int fd;
+
+	while ((fd = accept(collector->listener, NULL, NULL)) >= 0) {
+		collector_set_connection(collector, fd);
+		while (collector_serve_one(collector, fd)) {
+		}
+		collector_set_connection(collector, -1);
+		close(fd);
+	}
+	return NULL;
+}
+
+void
+collector_start(struct collector *collector, enum collector_mood mood)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t len = sizeof(address);
+
+	memset(collector, 0, sizeof(*collector));
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	collector->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(collector->listener >= 0);
+	assert_int_equal(bind(collector->listener, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(listen(collector->listener, 16), 0);
+	assert_int_equal(getsockname(collector->listener, (struct sockaddr *)&address, &len), 0);
+	snprintf(collector->url, sizeof(collector->url), "http://127.0.0.1:%u/v1/traces",
+	    ntohs(address.sin_port));
+	pthread_mutex_init(&collector->lock, NULL);
+	pthread_cond_init(&collector->changed, NULL);
+	collector->mood = mood;
+	collector->connection = -1;
+	collector->sound = true;
+	assert_int_equal(pthread_create(&collector->thread, NULL, collector_run, collector), 0);
+}
+
+void
+collector_set_mood(struct collector *collector, enum collector_mood mood)
+{
+	pthread_mutex_lock(&collector->lock);
+	collector->mood = mood;
+	pthread_mutex_unlock(&collector->lock);
+}
+
+static size_t
+collector_count(const struct collector *collector, const char *text)
+{
+	const char *at = collector->bodies;
+	size_t count = 0;
+
+	while (at != NULL && (at = strstr(at, text)) != NULL) {
+		at += strlen(text);
+		count++;
+	}
+	return count;
+}
+
+/* Waits with the lock; text NULL: for requests. */
+static void
+collector_await(struct collector *collector, const char *text, size_t count)
+{
+	struct timespec until;
+	size_t there;
+	int result = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += COLLECTOR_PATIENCE_S;
+	while ((there = text == NULL ? collector->requests : collector_count(collector, text)) <
+		   count &&
+	       result == 0) {
+		result = pthread_cond_timedwait(&collector->changed, &collector->lock, &until);
+	}
+	if (there < count) {
+		fail_msg("the collector has %zu of %zu: %s", there, count,
+		    collector->bodies == NULL ? "" : collector->bodies);
+	}
+}
+
+void
+collector_await_requests(struct collector *collector, size_t count)
+{
+	pthread_mutex_lock(&collector->lock);
+	collector_await(collector, NULL, count);
+	pthread_mutex_unlock(&collector->lock);
+}
+
+char *
+collector_await_text(struct collector *collector, const char *text, size_t times)
+{
+	char *copy;
+
+	pthread_mutex_lock(&collector->lock);
+	collector_await(collector, text, times);
+	assert_true(collector->sound);
+	copy = strdup(collector->bodies);
+	pthread_mutex_unlock(&collector->lock);
+	assert_non_null(copy);
+	return copy;
+}
+
+void
+collector_stop(struct collector *collector)
+{
+	pthread_mutex_lock(&collector->lock);
+	collector->stopping = true;
+	pthread_cond_broadcast(&collector->changed);
+	shutdown(collector->listener, SHUT_RDWR);
+	if (collector->connection >= 0) {
+		shutdown(collector->connection, SHUT_RDWR);
+	}
+	pthread_mutex_unlock(&collector->lock);
+	pthread_join(collector->thread, NULL);
+	close(collector->listener);
+	free(collector->bodies);
+	collector->bodies = NULL;
+	pthread_cond_destroy(&collector->changed);
+	pthread_mutex_destroy(&collector->lock);
+}

@@ -1,0 +1,49 @@
+/*
+ * A collector of spans for tests: an HTTP server on a free port of 127.0.0.1,
+ * in a thread, that keeps the bodies it is sent. Failures of its own fail the
+ * running test.
+ */
+#ifndef TESTS_COLLECTOR_H
+#define TESTS_COLLECTOR_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum collector_mood {
+	COLLECTOR_TAKES,   /* answers 200 */
+	COLLECTOR_REFUSES, /* answers 503 */
+	COLLECTOR_HANGS    /* reads and never answers */
+};
+
+struct collector {
+	char url[64]; /* for otlpEndpoint */
+	int listener;
+	pthread_t thread;
+
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t changed;
+	enum collector_mood mood;
+	int connection; /* that is served; -1: none */
+	size_t requests;
+	char *bodies; /* all of them as a JSON array, NUL-terminated */
+	size_t len;
+	bool sound; /* each was a POST of JSON to /v1/traces */
+	bool stopping;
+};
+
+void collector_start(struct collector *collector, enum collector_mood mood);
+
+/* Changes how it answers from the next request on; what hangs goes on hanging. */
+void collector_set_mood(struct collector *collector, enum collector_mood mood);
+
+/* Waits, for a minute at most, until so many requests came whole. */
+void collector_await_requests(struct collector *collector, size_t count);
+
+/* Likewise until text stands in the bodies so many times; gives a copy of them to be freed. */
+char *collector_await_text(struct collector *collector, const char *text, size_t times);
+
+/* Ends the server and frees what it has. */
+void collector_stop(struct collector *collector);
+
+#endif
