@@ -342,6 +342,7 @@ bench_setup_observed() {
 	bench_start_stack observed bench \
 		"$cheap --admin-listen 127.0.0.1:$admin_accountd --otlp-endpoint http://127.0.0.1:$sink/v1/traces" \
 		"--admin-listen 127.0.0.1:$admin_gatewayd --otlp-endpoint http://127.0.0.1:$sink/v1/traces --access-log --log-level info"
+	# shellcheck disable=SC2016
 	bench_start scraper bash -c 'while :; do
 		curl --silent --fail --noproxy "*" -o /dev/null -o /dev/null \
 			"http://127.0.0.1:$0/metrics" "http://127.0.0.1:$1/metrics"
