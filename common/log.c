@@ -27,8 +27,8 @@
 const char *const log_level_names[] = {
     "panic", "fatal", "error", "warn", "info", "debug", "trace", NULL};
 
-static const char *log_program = "";
-static pid_t log_pid;
+/* What follows the level's name in every line. */
+static char log_who[96] = "\",\"message\":";
 static atomic_int log_level = LOG_INFO;
 static atomic_int_fast64_t log_dropped; /* not yet told */
 static atomic_uint_fast64_t log_dropped_total;
@@ -68,8 +68,8 @@ log_buf_get(void)
 void
 log_open(const char *program, enum log_level level)
 {
-	log_program = program;
-	log_pid = getpid();
+	snprintf(log_who, sizeof(log_who), "\",\"program\":\"%s\",\"pid\":%d,\"message\":", program,
+	    (int)getpid());
 	log_set_level(level);
 }
 
@@ -91,12 +91,13 @@ log_field_str(const char *key, const char *text)
 	return LOG_STRN(key, text, text == NULL ? 0 : strlen(text));
 }
 
+/* Keys are of the program, so they need no escapes. */
 static void
 log_put_key(struct buf *buf, const char *key)
 {
-	buf_putc(buf, ',');
-	buf_put_json_string(buf, key, strlen(key));
-	buf_putc(buf, ':');
+	buf_put(buf, ",\"", 2);
+	buf_puts(buf, key);
+	buf_put(buf, "\":", 2);
 }
 
 static void
@@ -166,12 +167,9 @@ log_put_head(struct buf *buf, enum log_level level, const char *message)
 {
 	log_put_time(buf);
 	log_put_key(buf, "level");
-	buf_put_json_string(buf, log_level_names[level], strlen(log_level_names[level]));
-	log_put_key(buf, "program");
-	buf_put_json_string(buf, log_program, strlen(log_program));
-	log_put_key(buf, "pid");
-	buf_put_int(buf, log_pid);
-	log_put_key(buf, "message");
+	buf_putc(buf, '"');
+	buf_puts(buf, log_level_names[level]);
+	buf_puts(buf, log_who);
 	buf_put_json_string(buf, message, strlen(message));
 }
 

@@ -1,5 +1,6 @@
 #include "common/trace_export.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -65,6 +66,36 @@ trace_check_endpoint(const char *endpoint, struct error *error)
 		    endpoint);
 	}
 	return sound;
+}
+
+static struct trace_attribute *
+trace_span_add(struct trace_span *span, const char *key)
+{
+	struct trace_attribute *attribute = &span->attributes[span->attribute_count++];
+
+	assert(span->attribute_count <= TRACE_SPAN_ATTRIBUTES_MAX);
+	attribute->key = key;
+	return attribute;
+}
+
+void
+trace_span_add_text(struct trace_span *span, const char *key, const char *text, size_t len)
+{
+	struct trace_attribute *attribute = trace_span_add(span, key);
+
+	len = len < TRACE_SPAN_TEXT_MAX ? len : TRACE_SPAN_TEXT_MAX - 1;
+	memcpy(attribute->text, text, len);
+	attribute->text[len] = '\0';
+	attribute->is_number = false;
+}
+
+void
+trace_span_add_number(struct trace_span *span, const char *key, int64_t number)
+{
+	struct trace_attribute *attribute = trace_span_add(span, key);
+
+	attribute->number = number;
+	attribute->is_number = true;
 }
 
 void

@@ -17,13 +17,15 @@
 struct trace_exporter;
 
 #define TRACE_SPAN_NAME_MAX       96
+#define TRACE_SPAN_TEXT_MAX       64
 #define TRACE_SPAN_ATTRIBUTES_MAX 6
 
-/* An attribute, by OpenTelemetry's semantic conventions. Texts outlive the exporter. */
+/* An attribute, by OpenTelemetry's semantic conventions. */
 struct trace_attribute {
-	const char *key;
-	const char *text; /* NULL: number counts */
+	const char *key; /* static */
+	bool is_number;
 	int64_t number;
+	char text[TRACE_SPAN_TEXT_MAX];
 };
 
 /* A span of kind SERVER that has ended. */
@@ -35,6 +37,10 @@ struct trace_span {
 	struct trace_attribute attributes[TRACE_SPAN_ATTRIBUTES_MAX];
 	unsigned attribute_count;
 };
+
+/* Add an attribute. Texts and names that are too long are cut, by bytes. */
+void trace_span_add_text(struct trace_span *span, const char *key, const char *text, size_t len);
+void trace_span_add_number(struct trace_span *span, const char *key, int64_t number);
 
 struct trace_exporter_options {
 	const char *endpoint; /* the collector's URL; "" when nothing is exported */

@@ -65,10 +65,10 @@ trace_otlp_attribute(yajl_gen json, const struct trace_attribute *attribute)
 	trace_otlp_member(json, "key", attribute->key);
 	trace_otlp_string(json, "value");
 	yajl_gen_map_open(json);
-	if (attribute->text != NULL) {
-		trace_otlp_member(json, "stringValue", attribute->text);
-	} else {
+	if (attribute->is_number) {
 		trace_otlp_number(json, "intValue", attribute->number);
+	} else {
+		trace_otlp_member(json, "stringValue", attribute->text);
 	}
 	yajl_gen_map_close(json);
 	yajl_gen_map_close(json);
@@ -121,15 +121,18 @@ trace_otlp_span(yajl_gen json, const struct trace_span *span, int64_t unix_offse
 static void
 trace_otlp_resource(yajl_gen json, const struct trace_exporter_options *options)
 {
-	char host[64] = "";
-	struct trace_attribute attributes[] = {{"service.name", options->service, 0},
-	    {"service.version", options->version, 0}, {"host.name", host, 0},
-	    {"process.pid", NULL, getpid()}};
+	char host[TRACE_SPAN_TEXT_MAX] = "";
+	struct trace_span resource = {0};
 
 	gethostname(host, sizeof(host) - 1);
+	trace_span_add_text(&resource, "service.name", options->service, strlen(options->service));
+	trace_span_add_text(
+	    &resource, "service.version", options->version, strlen(options->version));
+	trace_span_add_text(&resource, "host.name", host, strlen(host));
+	trace_span_add_number(&resource, "process.pid", getpid());
 	trace_otlp_string(json, "resource");
 	yajl_gen_map_open(json);
-	trace_otlp_attributes(json, attributes, sizeof(attributes) / sizeof(attributes[0]));
+	trace_otlp_attributes(json, resource.attributes, resource.attribute_count);
 	yajl_gen_map_close(json);
 }
 

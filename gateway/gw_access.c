@@ -1,14 +1,33 @@
 #include "gateway/gw_access.h"
 
+#include <string.h>
+
+#include "common/clock.h"
 #include "common/log.h"
 #include "gateway/gw_api.h"
-#include "gateway/gw_loop.h"
+#include "gateway/gw_request.h"
+#include "gateway/gw_telemetry.h"
 
-static double
-gw_access_ms_since(const struct timeval *begin, const struct timeval *end)
+static int64_t
+gw_access_ns_since(const struct timeval *begin, const struct timeval *end)
 {
-	return (double)(end->tv_sec - begin->tv_sec) * 1e3 +
-	       (double)(end->tv_usec - begin->tv_usec) / 1e3;
+	int64_t us =
+	    (int64_t)(end->tv_sec - begin->tv_sec) * 1000000 + end->tv_usec - begin->tv_usec;
+
+	return us < 0 ? 0 : us * 1000;
+}
+
+/* Since the request was there whole; of one that never was, since its first byte. */
+static int64_t
+gw_access_duration_ns(h2o_req_t *req, const struct gw_request *request)
+{
+	if (request != NULL) {
+		return clock_now_ns() - request->begin_ns;
+	}
+	return gw_access_ns_since(req->timestamps.request_begin_at.tv_sec != 0
+				      ? &req->timestamps.request_begin_at
+				      : &req->processed_at.at, /* HTTP/2 */
+	    h2o_get_timestamp(req->conn->ctx, NULL, NULL));
 }
 
 static struct log_field
@@ -22,29 +41,78 @@ gw_access_request_id(const h2o_headers_t *headers)
 }
 
 /* The query is left out: what it holds may be nobody's business. */
+static size_t
+gw_access_path_len(const h2o_iovec_t *path)
+{
+	const char *mark = memchr(path->base, '?', path->len);
+
+	return mark == NULL ? path->len : (size_t)(mark - path->base);
+}
+
+static void
+gw_access_write(
+    enum log_level level, h2o_req_t *req, const struct gw_request *request, int64_t duration_ns)
+{
+	char trace[TRACE_ID_LEN + 1] = "";
+
+	if (request != NULL) {
+		trace_write_hex(request->trace.id, TRACE_ID_BYTES, trace);
+	}
+	LOG_AT(level, req->res.status == 0 ? "request abandoned" : "request",
+	    LOG_STRN("method", req->input.method.base, req->input.method.len),
+	    LOG_STRN("path", req->input.path.base, gw_access_path_len(&req->input.path)),
+	    LOG_STR("route", request == NULL ? GW_ROUTE_NONE : request->route),
+	    LOG_INT("status", req->res.status), LOG_MS("durationMs", duration_ns),
+	    LOG_MS("backendMs", request == NULL ? 0 : request->backend_ns),
+	    LOG_INT("bytes", (int64_t)req->bytes_sent), gw_access_request_id(&req->res.headers),
+	    LOG_STR("traceId", request == NULL ? NULL : trace));
+}
+
+static void
+gw_access_count(h2o_req_t *req, const struct gw_request *request, int64_t duration_ns)
+{
+	int64_t now_ns = clock_now_ns();
+	struct gw_telemetry_request ended = {.route = GW_ROUTE_NONE,
+	    .verb = req->input.method.base,
+	    .verb_len = req->input.method.len,
+	    .status = req->res.status,
+	    .begin_ns = now_ns - duration_ns,
+	    .end_ns = now_ns};
+
+	if (request != NULL) {
+		const struct route *route = request->match.route;
+
+		ended.method = route == NULL ? NULL : route->method;
+		ended.route = request->route;
+		ended.trace = &request->trace;
+	}
+	gw_telemetry_request_ended(gw_loop_of(req)->options.telemetry, &ended);
+}
+
 static void
 gw_access_log(h2o_logger_t *logger, h2o_req_t *req)
 {
 	enum log_level level = gw_loop_of(req)->options.api->access_log ? LOG_INFO : LOG_DEBUG;
-	const struct timeval *begin = req->timestamps.request_begin_at.tv_sec != 0
-					  ? &req->timestamps.request_begin_at
-					  : &req->processed_at.at; /* HTTP/2 */
-	struct timeval now;
-	size_t path_len;
+	const struct gw_request *request = gw_request_of(req);
+	int64_t duration_ns = gw_access_duration_ns(req, request);
 
 	(void)logger;
-	if (!log_enabled(level)) {
-		return;
+	gw_access_count(req, request, duration_ns);
+	if (log_enabled(level)) {
+		gw_access_write(level, req, request, duration_ns);
 	}
-	now = *h2o_get_timestamp(req->conn->ctx, NULL, NULL);
-	for (path_len = 0; path_len < req->input.path.len && req->input.path.base[path_len] != '?';
-	     path_len++) {
-	}
-	LOG_AT(level, req->res.status == 0 ? "request abandoned" : "request",
-	    LOG_STRN("method", req->input.method.base, req->input.method.len),
-	    LOG_STRN("path", req->input.path.base, path_len), LOG_INT("status", req->res.status),
-	    LOG_DOUBLE("durationMs", gw_access_ms_since(begin, &now)),
-	    LOG_INT("bytes", (int64_t)req->bytes_sent), gw_access_request_id(&req->res.headers));
+}
+
+void
+gw_access_error(const struct gw_request *request, const char *message, const struct error *error)
+{
+	char trace[TRACE_ID_LEN + 1];
+
+	trace_write_hex(request->trace.id, TRACE_ID_BYTES, trace);
+	log_error(message, error,
+	    (const struct log_field[]){LOG_STR("method", request->match.route->method->name),
+		LOG_STR("requestId", request->id), LOG_STR("traceId", trace)},
+	    3);
 }
 
 void

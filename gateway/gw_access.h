@@ -1,8 +1,15 @@
-/* The access log: a line for each request, when it has ended. */
+/* The end of each request: a line of the access log, metrics, a span. */
 #ifndef GATEWAY_GW_ACCESS_H
 #define GATEWAY_GW_ACCESS_H
 
 #include <h2o.h>
+
+struct error;
+struct gw_request;
+
+/* Logs what went wrong with a request that has a route. */
+void gw_access_error(
+    const struct gw_request *request, const char *message, const struct error *error);
 
 void gw_access_register(h2o_pathconf_t *pathconf);
 

@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/rpc/rpc_channel.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_request.h"
+#include "gateway/gw_telemetry.h"
 
 struct gw_call {
 	h2o_multithread_message_t message; /* the first member: the post to the loop */
@@ -13,7 +15,10 @@ struct gw_call {
 	struct gw_loop *loop;
 	struct gw_request *request;  /* NULL: abandoned. Thread of the loop. */
 	struct rpc_pending *pending; /* likewise */
-	struct rpc_reply *reply;     /* set before the call is posted */
+	int64_t begin_ns;
+	struct rpc_reply *reply; /* this and the next are set before the call is posted */
+	int64_t end_ns;
+	const struct schema_method *method;
 
 	pthread_mutex_t lock; /* guards ended, and keeps pending valid while it is false */
 	bool ended;
@@ -49,6 +54,7 @@ gw_call_done(struct rpc_reply *reply, void *closure)
 	struct gw_call *call = closure;
 
 	call->reply = reply;
+	call->end_ns = clock_now_ns();
 	pthread_mutex_lock(&call->lock);
 	call->ended = true;
 	pthread_mutex_unlock(&call->lock);
@@ -90,19 +96,25 @@ gw_call_request(const struct gw_request *request, const struct rpc_metadata *met
 struct gw_call *
 gw_call_start(struct gw_request *request, const uint8_t *data, size_t len)
 {
-	const struct rpc_metadata metadata[] = {{"request-id", request->id}};
-	struct rpc_request wanted = gw_call_request(request, metadata, 1);
+	char traceparent[TRACE_PARENT_LEN + 1];
+	const struct rpc_metadata metadata[] = {{"request-id", request->id},
+	    {"traceparent", traceparent}, {"tracestate", request->tracestate}};
+	struct rpc_request wanted =
+	    gw_call_request(request, metadata, request->tracestate == NULL ? 2 : 3);
 	struct gw_loop *loop = request->loop;
 	struct gw_call *call = loop->state == GW_LOOP_CUT ? NULL : calloc(1, sizeof(*call));
 
 	if (call == NULL) {
 		return NULL;
 	}
+	trace_write_parent(&request->trace, traceparent);
 	wanted.data = data;
 	wanted.len = len;
 	pthread_mutex_init(&call->lock, NULL);
 	call->loop = loop;
 	call->request = request;
+	call->method = request->match.route->method;
+	call->begin_ns = clock_now_ns();
 	call->pending = rpc_channel_call(loop->options.api->channel, &wanted, gw_call_done, call);
 	if (call->pending == NULL) {
 		gw_call_free(call);
@@ -148,7 +160,10 @@ static void
 gw_call_receive_one(struct gw_call *call)
 {
 	LIST_REMOVE(call, link);
+	gw_telemetry_call_ended(call->loop->options.telemetry, call->method,
+	    call->reply->error.code, call->end_ns - call->begin_ns);
 	if (call->request != NULL) {
+		call->request->backend_ns += call->end_ns - call->begin_ns;
 		gw_request_replied(call->request, call->reply);
 	}
 	gw_call_free(call);

@@ -5,6 +5,7 @@
 #include "common/address.h"
 #include "common/log.h"
 #include "common/rpc/rpc_url.h"
+#include "common/telemetry.h"
 #include "common/version.h"
 
 static const struct conf_row gw_rows[GW_CONF_COUNT] = {
@@ -68,6 +69,15 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
 	"Most calls that share a message to a service; 1: each travels alone.", NULL},
     [GW_BATCH_IN_FLIGHT] = {"batchInFlight", CONF_INT, 0, 1, 1024, "2", "messages",
 	"Messages on the way to a backend above which calls gather.", NULL},
+    [GW_ADMIN_LISTEN] = {"adminListen", CONF_TEXT, CONF_REQUIRED, 1, 256, "127.0.0.1:5001", NULL,
+	"Where to answer /metrics, /healthz and /readyz: HOST:PORT, or off.", NULL},
+    [GW_OTLP_ENDPOINT] = {"otlpEndpoint", CONF_TEXT, 0, 0, 2048, NULL, NULL,
+	"URL that spans are sent to, as http://localhost:4318/v1/traces; empty: they are not.",
+	NULL},
+    [GW_OTLP_QUEUE_MAX] = {"otlpQueueMax", CONF_INT, 0, 1, 1000000, "2048", "spans",
+	"Most spans that wait to be sent; further ones are dropped.", NULL},
+    [GW_TRACE_SAMPLE_RATIO] = {"traceSampleRatio", CONF_TEXT, 0, 1, 32, "0.01", NULL,
+	"Share, from 0 to 1, of the traces that begin here whose spans are sent.", NULL},
 };
 
 static bool
@@ -97,7 +107,9 @@ gw_conf_check(const struct conf *conf, struct error *error)
 		    listen);
 		return false;
 	}
-	return gw_conf_check_backends(conf, error);
+	return gw_conf_check_backends(conf, error) &&
+	       telemetry_check(conf_text(conf, GW_ADMIN_LISTEN), conf_text(conf, GW_OTLP_ENDPOINT),
+		   conf_text(conf, GW_TRACE_SAMPLE_RATIO), error);
 }
 
 const struct conf_program gw_program = {

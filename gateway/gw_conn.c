@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "gateway/gw_peers.h"
 #include "gateway/gw_request.h"
+#include "gateway/gw_telemetry.h"
 
 /*
  * Streams of a connection that may end before their answer, beyond those that
@@ -80,6 +81,7 @@ gw_conn_closed(void *data)
 		return;
 	}
 	LIST_REMOVE(conn, link);
+	gw_telemetry_connection(conn->loop->options.telemetry, -1);
 	gw_peers_release(conn->loop->options.peers, &conn->peer);
 	atomic_fetch_sub(conn->loop->options.connections, 1);
 	free(conn);
@@ -165,6 +167,7 @@ gw_conn_open(struct gw_loop *loop, h2o_socket_t *sock)
 	conn->connected_at = *h2o_get_timestamp(&loop->context, NULL, NULL);
 	conn->phase_since_ns = clock_now_ns();
 	LIST_INSERT_HEAD(&loop->conns, conn, link);
+	gw_telemetry_connection(loop->options.telemetry, 1);
 	sock->on_close.cb = gw_conn_closed;
 	sock->on_close.data = conn;
 	if (!gw_conn_count_peer(conn)) {

@@ -29,6 +29,7 @@ struct gw_api;
 struct gw_call;
 struct gw_conn;
 struct gw_peers;
+struct gw_telemetry;
 
 enum gw_loop_state {
 	GW_LOOP_RUNNING,
@@ -39,6 +40,7 @@ enum gw_loop_state {
 /* What the loops of a server share. */
 struct gw_loop_options {
 	const struct gw_api *api;
+	struct gw_telemetry *telemetry;
 	h2o_globalconf_t *globalconf;
 	atomic_size_t *connections; /* of all loops */
 	size_t connections_max;

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "common/log.h"
 #include "common/rpc/rpc_channel.h"
+#include "gateway/gw_access.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_media.h"
 #include "gateway/gw_problem.h"
@@ -35,10 +35,7 @@ gw_pages_fail(struct gw_request *request, const struct error *error)
 		gw_reply_error(request, error);
 		return;
 	}
-	log_error("list cut off", error,
-	    (const struct log_field[]){LOG_STR("method", request->match.route->method->name),
-		LOG_STR("requestId", request->id)},
-	    2);
+	gw_access_error(request, "list cut off", error);
 	gw_request_move(request, GW_REQUEST_ANSWERED);
 	h2o_send(request->req, NULL, 0, H2O_SEND_STATE_ERROR);
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "common/arena.h"
-#include "common/log.h"
 #include "common/rpc/rpc_channel.h"
+#include "gateway/gw_access.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_bulk.h"
 #include "gateway/gw_media.h"
@@ -100,10 +100,7 @@ gw_reply_error(struct gw_request *request, const struct error *error)
 	int status = gw_problem_status(method, error->code, error->reason);
 
 	if (status == 500) {
-		log_error("request failed", error,
-		    (const struct log_field[]){
-			LOG_STR("method", method->name), LOG_STR("requestId", request->id)},
-		    2);
+		gw_access_error(request, "request failed", error);
 	}
 	gw_reply_problem(request, status, error);
 }

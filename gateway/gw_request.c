@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "common/arena.h"
+#include "common/clock.h"
 #include "common/rpc/rpc_channel.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
@@ -14,6 +15,7 @@
 #include "gateway/gw_pages.h"
 #include "gateway/gw_problem.h"
 #include "gateway/gw_reply.h"
+#include "gateway/gw_telemetry.h"
 
 #define GW_REQUEST_HEALTH_PATH  "/healthz"
 #define GW_REQUEST_NEW_ID_BYTES 16
@@ -66,6 +68,7 @@ gw_request_dispose(void *data)
 
 	gw_call_abandon(&request->call);
 	gw_pages_fini(&request->pages);
+	gw_telemetry_in_flight(request->loop->options.telemetry, -1);
 	gw_conn_request_ended(request->conn, request->state == GW_REQUEST_ANSWERED);
 }
 
@@ -141,6 +144,50 @@ gw_request_split_target(struct gw_request *request)
 	}
 }
 
+/* The value of a header that is there once. */
+static bool
+gw_request_only_header(const h2o_req_t *req, const char *name, size_t len, h2o_iovec_t *value)
+{
+	ssize_t index = h2o_find_header_by_str(&req->headers, name, len, -1);
+
+	if (index < 0 || h2o_find_header_by_str(&req->headers, name, len, index) >= 0) {
+		return false;
+	}
+	*value = req->headers.entries[index].value;
+	return true;
+}
+
+/* Goes on with the caller's trace, or begins one. */
+static void
+gw_request_join_trace(struct gw_request *request)
+{
+	const h2o_req_t *req = request->req;
+	h2o_iovec_t value;
+
+	if (!gw_request_only_header(req, H2O_STRLIT("traceparent"), &value) ||
+	    !trace_continue(&request->trace, value.base, value.len)) {
+		trace_begin(&request->trace, gw_telemetry_ratio(request->loop->options.telemetry));
+	} else if (gw_request_only_header(req, H2O_STRLIT("tracestate"), &value) &&
+		   trace_state_is_sound(value.base, value.len)) {
+		request->tracestate = h2o_strdup(&request->req->pool, value.base, value.len).base;
+	}
+}
+
+/* Kept as a variable of the request's environment. */
+static h2o_iovec_t *
+gw_request_place(h2o_req_t *req, int make)
+{
+	return h2o_req_getenv(req, H2O_STRLIT("gateway.request"), make);
+}
+
+struct gw_request *
+gw_request_of(h2o_req_t *req)
+{
+	const h2o_iovec_t *place = gw_request_place(req, 0);
+
+	return place == NULL ? NULL : (struct gw_request *)(void *)place->base;
+}
+
 static struct gw_request *
 gw_request_new(h2o_req_t *req)
 {
@@ -151,6 +198,11 @@ gw_request_new(h2o_req_t *req)
 	request->req = req;
 	request->loop = gw_loop_of(req);
 	request->conn = gw_conn_of(req);
+	request->route = GW_ROUTE_NONE;
+	request->begin_ns = clock_now_ns();
+	gw_telemetry_in_flight(request->loop->options.telemetry, 1);
+	*gw_request_place(req, 1) = h2o_iovec_init(request, sizeof(*request));
+	gw_request_join_trace(request);
 	request->head_only = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
 	gw_request_split_target(request);
 	gw_request_id(req, request->id);
@@ -231,7 +283,7 @@ gw_request_route(struct gw_request *request, struct error *error)
 
 	switch (route_find(request->loop->options.api->routes, verb, request->path,
 	    gw_request_header, request, request->loop->scratch, &request->match, &allow, error)) {
-	case ROUTE_FOUND: return 0;
+	case ROUTE_FOUND: request->route = request->match.route->binding->path; return 0;
 	case ROUTE_WRONG_VERB: return gw_request_wrong_verb(request, allow, error);
 	case ROUTE_MALFORMED:
 	case ROUTE_WRONG_CONDITION: return 400;
@@ -355,6 +407,7 @@ gw_request_begin(h2o_handler_t *handler, h2o_req_t *req)
 	if (status == 0 && gw_request_is_health(request)) {
 		struct buf *out = gw_loop_out(request->loop);
 
+		request->route = GW_REQUEST_HEALTH_PATH;
 		buf_puts(out, "ok");
 		gw_reply_send(request, 200, GW_MEDIA_TEXT, out);
 		return 0;

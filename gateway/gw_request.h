@@ -14,6 +14,7 @@
 #ifndef GATEWAY_GW_REQUEST_H
 #define GATEWAY_GW_REQUEST_H
 
+#include "common/trace.h"
 #include "gateway/gw_loop.h"
 #include "gateway/route.h"
 
@@ -49,11 +50,19 @@ struct gw_request {
 	struct route_text path; /* as the client sent it */
 	struct route_text query;
 	struct route_match match; /* route NULL: none was found */
+	const char *route;        /* template of the path, or GW_ROUTE_NONE */
 	bool head_only;           /* the answer has no body */
 	bool paged;               /* pages are in use */
 	struct gw_pages pages;
+	struct trace trace;
+	const char *tracestate; /* the caller's, for the services; or NULL */
+	int64_t begin_ns;
+	int64_t backend_ns; /* of it, waiting for services */
 	char id[GW_REQUEST_ID_MAX + 1];
 };
+
+/* The request of the library's, or NULL for one that the library answers itself. */
+struct gw_request *gw_request_of(h2o_req_t *req);
 
 /* Makes the handler of all requests, which disposes of itself with the configuration. */
 void gw_request_register(h2o_pathconf_t *pathconf);

@@ -1,11 +1,17 @@
 /* gatewayd: the REST gateway. Configure, open, run, close. */
+#include <stdatomic.h>
+
+#include "common/admin.h"
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/process.h"
+#include "common/rpc/rpc_channel.h"
 #include "common/rpc/rpc_transport.h"
+#include "common/telemetry.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_conf.h"
 #include "gateway/gw_server.h"
+#include "gateway/gw_telemetry.h"
 
 static void
 changed(void *closure, unsigned row, const struct conf_row *what, bool applied)
@@ -33,16 +39,93 @@ run(struct conf *conf, struct gw_api *api)
 	}
 }
 
+static enum status_code
+open_telemetry(struct telemetry *telemetry, const struct conf *conf, struct error *error)
+{
+	const struct telemetry_options options = {.program = gw_program.name,
+	    .version = gw_program.version,
+	    .otlp_endpoint = conf_text(conf, GW_OTLP_ENDPOINT),
+	    .otlp_queue_max = (size_t)conf_int(conf, GW_OTLP_QUEUE_MAX),
+	    .sample_ratio = conf_text(conf, GW_TRACE_SAMPLE_RATIO)};
+
+	return telemetry_open(telemetry, &options, error);
+}
+
+/* What readiness is about. */
+struct service {
+	struct gw_api api;
+	atomic_bool draining;
+};
+
+static const char *
+unready(void *closure)
+{
+	struct service *service = closure;
+
+	return atomic_load(&service->draining)            ? "draining"
+	       : !rpc_channel_ready(service->api.channel) ? "no backend serves"
+							  : NULL;
+}
+
+static enum status_code
+serve(struct conf *conf, struct service *service, struct telemetry *telemetry,
+    struct gw_telemetry *gateway, struct error *error)
+{
+	const struct admin_options administration = {.listen = conf_text(conf, GW_ADMIN_LISTEN),
+	    .metrics = telemetry->metrics,
+	    .unready = unready,
+	    .closure = service};
+	struct gw_server *server = NULL;
+	struct admin *admin = NULL;
+	enum status_code status;
+
+	status = gw_server_start(&server, conf, &service->api, gateway, error);
+	if (status == STATUS_OK) {
+		status = admin_start(&admin, &administration, error);
+	}
+	if (status == STATUS_OK) {
+		log_info("listening", LOG_STR("address", gw_server_address(server)));
+		run(conf, &service->api);
+		log_info("stopping", LOG_INT("drainMs", conf_int(conf, GW_DRAIN_MS)));
+		atomic_store(&service->draining, true);
+	}
+	gw_server_stop(&server);
+	admin_stop(&admin);
+	return status;
+}
+
+static enum status_code
+open_and_serve(struct conf *conf, struct error *error)
+{
+	struct gw_telemetry *gateway = NULL;
+	struct telemetry telemetry = {0};
+	struct service service = {0};
+	enum status_code status;
+
+	status = gw_api_open(&service.api, conf, error);
+	if (status == STATUS_OK) {
+		status = open_telemetry(&telemetry, conf, error);
+	}
+	if (status == STATUS_OK) {
+		status = gw_telemetry_open(&gateway, &telemetry, &service.api, error);
+	}
+	if (status == STATUS_OK) {
+		status = serve(conf, &service, &telemetry, gateway, error);
+	}
+	gw_telemetry_close(&gateway);
+	telemetry_close(&telemetry);
+	gw_api_close(&service.api);
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct gw_server *server = NULL;
-	struct error error = {0};
 	struct conf *conf = NULL;
 	enum conf_result result;
+	enum status_code status;
 	const char *command;
-	struct gw_api api;
-	int status = 1;
+	struct error error;
 
 	process_init();
 	result = conf_load(&conf, &gw_program, argc, argv, &command);
@@ -50,24 +133,13 @@ main(int argc, char **argv)
 		return result == CONF_EXIT ? 0 : 2;
 	}
 	log_open("gatewayd", (enum log_level)conf_choice(conf, GW_LOG_LEVEL));
-	if (gw_api_open(&api, conf, &error) != STATUS_OK) {
+	log_start();
+	status = open_and_serve(conf, &error);
+	if (status != STATUS_OK) {
 		log_error("gatewayd cannot go on", &error, NULL, 0);
-		goto free_conf;
 	}
-	if (gw_server_start(&server, conf, &api, &error) != STATUS_OK) {
-		log_error("gatewayd cannot go on", &error, NULL, 0);
-		goto close_api;
-	}
-	log_info("listening", LOG_STR("address", gw_server_address(server)));
-	run(conf, &api);
-	log_info("stopping", LOG_INT("drainMs", conf_int(conf, GW_DRAIN_MS)));
-	gw_server_stop(&server);
-	status = 0;
-
-close_api:
-	gw_api_close(&api);
-free_conf:
 	conf_free(&conf);
 	rpc_fini();
-	return status;
+	log_stop();
+	return status == STATUS_OK ? 0 : 1;
 }

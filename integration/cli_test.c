@@ -196,6 +196,26 @@ a_taken_address_is_named(void **state)
 }
 
 static void
+what_does_not_fit_telemetry_is_named_by_its_key(void **state)
+{
+	(void)state;
+	EACH_PROGRAM(p)
+	{
+		assert_int_equal(
+		    run(programs[p], "--admin-listen=7002", "--check-config", NULL, NULL), 2);
+		assert_says("adminListen");
+		assert_int_equal(
+		    run(programs[p], "--otlp-endpoint=otel", "--check-config", NULL, NULL), 2);
+		assert_says("otlpEndpoint");
+		assert_int_equal(
+		    run(programs[p], "--trace-sample-ratio=50%", "--check-config", NULL, NULL), 2);
+		assert_says("traceSampleRatio");
+		assert_int_equal(
+		    run(programs[p], "--admin-listen=off", "--check-config", NULL, NULL), 0);
+	}
+}
+
+static void
 an_unwritable_store_is_named(void **state)
 {
 	(void)state;
@@ -235,6 +255,7 @@ main(void)
 	    cmocka_unit_test(secrets_are_read_from_files_and_never_shown),
 	    cmocka_unit_test(a_public_address_needs_an_explicit_word),
 	    cmocka_unit_test(a_taken_address_is_named),
+	    cmocka_unit_test(what_does_not_fit_telemetry_is_named_by_its_key),
 	    cmocka_unit_test(an_unwritable_store_is_named),
 	};
 

@@ -66,6 +66,7 @@ process_exec(const char *const *argv, const char *log)
 	sigset_t none;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setenv("MOCKVIDEO_ADMIN_LISTEN", "off", 1); /* a flag says otherwise */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0 && dup2(fd, STDERR_FILENO) >= 0) {

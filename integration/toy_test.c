@@ -3,6 +3,7 @@
  * is called over REST through a gatewayd that was given its descriptors and
  * nothing else. The service itself runs in this test, on a real RPC server.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -27,6 +28,23 @@ static struct process gatewayd;
 static struct http *http;
 static char dir[PATH_MAX];
 
+/* What the last call of GetToy had for a trace. */
+static pthread_mutex_t trace_lock = PTHREAD_MUTEX_INITIALIZER;
+static char traceparent[64];
+static char tracestate[64];
+
+static void
+note_trace(const struct rpc_call *call)
+{
+	const char *parent = rpc_call_metadata(call, "traceparent");
+	const char *of = rpc_call_metadata(call, "tracestate");
+
+	pthread_mutex_lock(&trace_lock);
+	snprintf(traceparent, sizeof(traceparent), "%s", parent == NULL ? "" : parent);
+	snprintf(tracestate, sizeof(tracestate), "%s", of == NULL ? "" : of);
+	pthread_mutex_unlock(&trace_lock);
+}
+
 static void
 toy_get(struct rpc_call *call, void *closure)
 {
@@ -38,6 +56,7 @@ toy_get(struct rpc_call *call, void *closure)
 	if (request == NULL) {
 		return;
 	}
+	note_trace(call);
 	if (request->id == 13) {
 		error_set(&error, STATUS_FAILED_PRECONDITION, "TOY_BROKEN", "toy 13 is broken");
 		rpc_call_fail(call, &error);
@@ -119,6 +138,44 @@ a_toy_is_read(void **state)
 	assert_string_equal(json_text(toy, "name"), "Ted");
 	assert_string_equal(json_text(toy, "href"), "/toys/7?name=Ted");
 	yajl_tree_free(toy);
+}
+
+/* Reads a toy with these headers, and checks the trace that the service was given. */
+static void
+expect_trace(const char *headers, const char *begin, const char *flags, const char *state)
+{
+	assert_int_equal(http_send(http, "GET /toys/7", headers, NULL)->status, 200);
+	pthread_mutex_lock(&trace_lock);
+	assert_int_equal(strlen(traceparent), 55);
+	assert_memory_equal(traceparent, begin, strlen(begin));
+	assert_string_equal(traceparent + 52, flags);
+	assert_string_equal(tracestate, state);
+	pthread_mutex_unlock(&trace_lock);
+}
+
+static void
+the_service_is_given_the_callers_trace_with_the_gateways_span(void **state)
+{
+	static const char id[] = "00-0af7651916cd43dd8448eb211c80319c-";
+
+	(void)state;
+	expect_trace("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n"
+		     "tracestate: rojo=00f067aa0ba902b7,congo=t61",
+	    id, "-01", "rojo=00f067aa0ba902b7,congo=t61");
+	assert_null(strstr(traceparent, "b7ad6b7169203331"));
+	expect_trace(
+	    "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", id, "-00", "");
+}
+
+static void
+what_is_no_trace_is_not_passed_on(void **state)
+{
+	(void)state;
+	expect_trace("traceparent: garbage\ntracestate: a=b", "00-", "-00", "");
+	expect_trace(NULL, "00-", "-00", "");
+	expect_trace("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n"
+		     "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+	    "00-", "-00", "");
 }
 
 static void
@@ -234,6 +291,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_toy_is_read),
 	    cmocka_unit_test(a_toy_is_created),
+	    cmocka_unit_test(the_service_is_given_the_callers_trace_with_the_gateways_span),
+	    cmocka_unit_test(what_is_no_trace_is_not_passed_on),
 	    cmocka_unit_test(all_pages_of_toys_are_one_list),
 	    cmocka_unit_test(a_reason_has_the_status_that_the_proto_gives_it),
 	    cmocka_unit_test(a_method_the_service_lacks_is_501),

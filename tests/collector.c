@@ -122,12 +122,15 @@ collector_serve_one(struct collector *collector, int fd)
 	return whole && collector_answer(collector, fd);
 }
 
-static void
-collector_set_connection(struct collector *collector, int fd)
+static void *
+collector_serve(void *closure)
 {
-	pthread_mutex_lock(&collector->lock);
-	collector->connection = fd;
-	pthread_mutex_unlock(&collector->lock);
+	struct collector_connection *connection = closure;
+
+	while (collector_serve_one(connection->collector, connection->fd)) {
+	}
+	shutdown(connection->fd, SHUT_RDWR);
+	return NULL;
 }
 
 static void *
@@ -136,12 +139,18 @@ collector_run(void *closure)
 	struct collector *collector = closure;
 	int fd;
 
-	while ((fd = accept(collector->listener, NULL, NULL)) >= 0) {
-		collector_set_connection(collector, fd);
-		while (collector_serve_one(collector, fd)) {
+	while (collector->connection_count < COLLECTOR_CONNECTIONS_MAX &&
+	       (fd = accept(collector->listener, NULL, NULL)) >= 0) {
+		struct collector_connection *connection =
+		    &collector->connections[collector->connection_count];
+
+		connection->collector = collector;
+		connection->fd = fd;
+		if (pthread_create(&connection->thread, NULL, collector_serve, connection) != 0) {
+			close(fd);
+			break;
 		}
-		collector_set_connection(collector, -1);
-		close(fd);
+		collector->connection_count++;
 	}
 	return NULL;
 }
@@ -164,7 +173,6 @@ collector_start(struct collector *collector, enum collector_mood mood)
 	pthread_mutex_init(&collector->lock, NULL);
 	pthread_cond_init(&collector->changed, NULL);
 	collector->mood = mood;
-	collector->connection = -1;
 	collector->sound = true;
 	assert_int_equal(pthread_create(&collector->thread, NULL, collector_run, collector), 0);
 }
@@ -175,6 +183,17 @@ collector_set_mood(struct collector *collector, enum collector_mood mood)
 	pthread_mutex_lock(&collector->lock);
 	collector->mood = mood;
 	pthread_mutex_unlock(&collector->lock);
+}
+
+size_t
+collector_requests(struct collector *collector)
+{
+	size_t requests;
+
+	pthread_mutex_lock(&collector->lock);
+	requests = collector->requests;
+	pthread_mutex_unlock(&collector->lock);
+	return requests;
 }
 
 static size_t
@@ -240,11 +259,13 @@ collector_stop(struct collector *collector)
 	collector->stopping = true;
 	pthread_cond_broadcast(&collector->changed);
 	shutdown(collector->listener, SHUT_RDWR);
-	if (collector->connection >= 0) {
-		shutdown(collector->connection, SHUT_RDWR);
-	}
 	pthread_mutex_unlock(&collector->lock);
 	pthread_join(collector->thread, NULL);
+	for (size_t i = 0; i < collector->connection_count; i++) {
+		shutdown(collector->connections[i].fd, SHUT_RDWR);
+		pthread_join(collector->connections[i].thread, NULL);
+		close(collector->connections[i].fd);
+	}
 	close(collector->listener);
 	free(collector->bodies);
 	collector->bodies = NULL;

@@ -16,15 +16,27 @@ enum collector_mood {
 	COLLECTOR_HANGS    /* reads and never answers */
 };
 
+#define COLLECTOR_CONNECTIONS_MAX 64
+
+struct collector;
+
+/* A connection, which has a thread. */
+struct collector_connection {
+	struct collector *collector;
+	pthread_t thread;
+	int fd;
+};
+
 struct collector {
 	char url[64]; /* for otlpEndpoint */
 	int listener;
-	pthread_t thread;
+	pthread_t thread; /* accepts */
+	struct collector_connection connections[COLLECTOR_CONNECTIONS_MAX];
+	size_t connection_count; /* ever accepted; the accepting thread's */
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t changed;
 	enum collector_mood mood;
-	int connection; /* that is served; -1: none */
 	size_t requests;
 	char *bodies; /* all of them as a JSON array, NUL-terminated */
 	size_t len;
@@ -37,7 +49,10 @@ void collector_start(struct collector *collector, enum collector_mood mood);
 /* Changes how it answers from the next request on; what hangs goes on hanging. */
 void collector_set_mood(struct collector *collector, enum collector_mood mood);
 
-/* Waits, for a minute at most, until so many requests came whole. */
+/* How many requests have come whole. */
+size_t collector_requests(struct collector *collector);
+
+/* Waits, for a minute at most, until so many requests came whole, of all clients. */
 void collector_await_requests(struct collector *collector, size_t count);
 
 /* Likewise until text stands in the bodies so many times; gives a copy of them to be freed. */

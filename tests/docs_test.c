@@ -1,4 +1,4 @@
-/* The documentation says what the programs do: docs/configuration.md has their tables. */
+/* The documentation says what the programs do: it holds their tables of keys and metrics. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -8,8 +8,11 @@
 #include <cmocka.h>
 
 #include "common/conf.h"
+#include "common/telemetry.h"
 #include "gateway/gw_conf.h"
+#include "gateway/gw_metric.h"
 #include "services/accountd/accountd_conf.h"
+#include "services/accountd/accountd_metric.h"
 #include "tests/golden.h"
 
 static void
@@ -35,11 +38,38 @@ the_configuration_is_documented_as_it_is(void **state)
 	free(text);
 }
 
+static void
+the_metrics_are_documented_as_they_are(void **state)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	assert_non_null(out);
+	fputs(
+	    "# Metrics\n\n"
+	    "What each program tells at `/metrics` of its admin port (`adminListen`), in the text "
+	    "format of Prometheus\n0.0.4. Durations are in seconds. Codes of calls are gRPC's "
+	    "names; an HTTP code of 499 is a client that left before\nits answer. A series is "
+	    "there once something was counted in it.\n\n## Both programs\n\n",
+	    out);
+	metric_print_markdown(telemetry_rows, telemetry_row_count, out);
+	fputs("\n## accountd\n\n", out);
+	metric_print_markdown(accountd_metric_rows, ACCOUNTD_METRIC_COUNT, out);
+	fputs("\n## gatewayd\n\n", out);
+	metric_print_markdown(gw_metric_rows, GW_METRIC_COUNT, out);
+	assert_int_equal(fclose(out), 0);
+	golden_check("../../docs/metrics.md", text, len - 1);
+	free(text);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_configuration_is_documented_as_it_is),
+	    cmocka_unit_test(the_metrics_are_documented_as_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

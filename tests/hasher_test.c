@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "common/metric.h"
 
 #define ITEMS_MAX 200
 
@@ -112,7 +113,8 @@ work_release(struct work *work)
 static struct hasher *
 hasher(unsigned threads, size_t queue_max)
 {
-	const struct hasher_options options = {threads, queue_max, {8, 1}};
+	const struct hasher_options options = {
+	    .threads = threads, .queue_max = queue_max, .cost = {8, 1}};
 	struct hasher *started;
 	struct error error;
 
@@ -318,7 +320,8 @@ a_deadline_that_passes_on_the_way_ends_the_task_once(void **state)
 static void
 a_password_without_memory_to_hash_it_fails_its_task(void **state)
 {
-	const struct hasher_options options = {2, 10, {SIZE_MAX / 1024, 1}};
+	const struct hasher_options options = {
+	    .threads = 2, .queue_max = 10, .cost = {SIZE_MAX / 1024, 1}};
 	static struct work work;
 	struct hasher *two;
 	struct error error;
@@ -331,6 +334,42 @@ a_password_without_memory_to_hash_it_fails_its_task(void **state)
 	assert_string_equal(work.error.reason, "OUT_OF_MEMORY");
 	hasher_stop(&two);
 	assert_int_equal(work.ends, 1);
+}
+
+static void
+each_password_and_the_wait_of_each_task_is_measured(void **state)
+{
+	static const struct metric_row rows[] = {{"hash_seconds", METRIC_HISTOGRAM, "", {NULL},
+						     METRIC_NANOSECONDS, metric_duration_bounds},
+	    {"wait_seconds", METRIC_HISTOGRAM, "", {NULL}, METRIC_NANOSECONDS,
+		metric_duration_bounds}};
+	struct metrics *metrics = metrics_new();
+	struct metric_set *set = metrics_add(metrics, rows, 2);
+	const struct hasher_options options = {.threads = 2,
+	    .queue_max = 10,
+	    .cost = {8, 1},
+	    .hash_ns = metric_series(set, 0, NULL),
+	    .wait_ns = metric_series(set, 1, NULL)};
+	static struct work works[3];
+	struct hasher *two;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(hasher_start(&two, &options, &error), STATUS_OK);
+	for (size_t i = 0; i < 3; i++) {
+		work_init(&works[i], 7);
+		work_submit(two, &works[i]);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		work_wait_ended(&works[i], STATUS_OK);
+	}
+	while (hasher_queued(two) > 0) {
+		sched_yield();
+	}
+	hasher_stop(&two);
+	assert_int_equal(metric_read(options.hash_ns), 21);
+	assert_int_equal(metric_read(options.wait_ns), 3);
+	metrics_free(&metrics);
 }
 
 static void
@@ -372,6 +411,7 @@ main(void)
 	    cmocka_unit_test(a_task_past_its_deadline_is_not_begun),
 	    cmocka_unit_test(a_deadline_that_passes_on_the_way_ends_the_task_once),
 	    cmocka_unit_test(a_password_without_memory_to_hash_it_fails_its_task),
+	    cmocka_unit_test(each_password_and_the_wait_of_each_task_is_measured),
 	    cmocka_unit_test(stop_ends_what_is_queued),
 	};
 

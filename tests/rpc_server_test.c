@@ -21,6 +21,8 @@ a_call_is_answered_by_its_method(void **state)
 	service_ask(peer, PEER_CALL("test.v1.Test/Echo", "hello"), 0, "hello");
 	service_ask(peer, PEER_CALL("test.v1.Test/Echo", ""), 0, "");
 	assert_int_equal(atomic_load(&service_observed[STATUS_OK]), 2);
+	assert_int_equal(atomic_load(&service_messages), 2);
+	assert_int_equal(atomic_load(&service_messages_calls), 2);
 	assert_int_equal(rpc_server_in_flight(*state), 0);
 	peer_close(peer);
 }
@@ -280,6 +282,7 @@ a_batch_of_too_many_calls_is_refused_as_a_whole(void **state)
 	peer_send_bytes(peer, tiny, SERVICE_REQUEST_MAX_BYTES);
 	peer_expect_refusal(peer_receive(peer), STATUS_RESOURCE_EXHAUSTED, "BATCH_TOO_LARGE");
 	assert_int_equal(atomic_load(&service_observed[STATUS_OK]), 0);
+	assert_int_equal(atomic_load(&service_messages), 0);
 	free(tiny);
 	peer_close(peer);
 }

@@ -17,6 +17,8 @@ struct service_held service_held = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INIT
 
 atomic_bool service_serving;
 atomic_uint service_observed[STATUS_UNAUTHENTICATED + 1];
+atomic_size_t service_messages;
+atomic_size_t service_messages_calls;
 
 void
 service_answer(struct rpc_call *call, const char *text)
@@ -154,13 +156,20 @@ is_serving(void *closure)
 static void
 observe(const struct rpc_call *call, const struct error *error, void *closure)
 {
-	assert(closure == &service_held);
+	assert(closure == &service_observed);
 	assert(error->code == STATUS_UNIMPLEMENTED || error->code == STATUS_INVALID_ARGUMENT ||
 	       rpc_call_method(call) != NULL);
 	atomic_fetch_add(&service_observed[error->code], 1);
 }
 
 static const struct rpc_interceptor interceptors[] = {{"observe", NULL, observe}};
+static void
+observe_message(size_t calls, void *closure)
+{
+	assert(closure == &service_observed);
+	atomic_fetch_add(&service_messages, 1);
+	atomic_fetch_add(&service_messages_calls, calls);
+}
 
 struct rpc_server_options
 service_options(const char *listen)
@@ -183,6 +192,8 @@ service_options(const char *listen)
 	    .descriptor_set_len = 11,
 	    .interceptors = interceptors,
 	    .interceptor_count = 1,
+	    .observe_message = observe_message,
+	    .observe_closure = &service_observed,
 	};
 }
 
@@ -207,6 +218,8 @@ service_set_up(void **state)
 	for (size_t i = 0; i <= STATUS_UNAUTHENTICATED; i++) {
 		atomic_store(&service_observed[i], 0);
 	}
+	atomic_store(&service_messages, 0);
+	atomic_store(&service_messages_calls, 0);
 	service_held.count = 0;
 	*state = service_open("tcp://127.0.0.1:0");
 	return 0;

@@ -36,6 +36,10 @@ extern atomic_bool service_serving;
 /* Calls that have ended, by code. */
 extern atomic_uint service_observed[STATUS_UNAUTHENTICATED + 1];
 
+/* Messages that the server observed, and the calls in them. */
+extern atomic_size_t service_messages;
+extern atomic_size_t service_messages_calls;
+
 struct rpc_server_options service_options(const char *listen);
 struct rpc_server *service_open(const char *listen);
 

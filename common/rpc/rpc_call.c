@@ -139,6 +139,12 @@ rpc_call_received_ns(const struct rpc_call *call)
 	return call->received_ns;
 }
 
+int64_t
+rpc_call_waited_ns(const struct rpc_call *call)
+{
+	return call->waited ? call->waited_ns : -1;
+}
+
 const char *
 rpc_call_metadata(const struct rpc_call *call, const char *key)
 {

@@ -451,3 +451,33 @@ rpc_channel_get_stats(struct rpc_channel *channel, struct rpc_channel_stats *sta
 	}
 	pthread_mutex_unlock(&channel->lock);
 }
+
+static enum rpc_endpoint_state
+rpc_channel_endpoint_state(const struct rpc_endpoint *endpoint)
+{
+	if (!endpoint->connected || !endpoint->was_connected) {
+		return RPC_ENDPOINT_CONNECTING;
+	}
+	switch (endpoint->health) {
+	case RPC_HEALTH_SERVING: return RPC_ENDPOINT_SERVING;
+	case RPC_HEALTH_NOT_SERVING: return RPC_ENDPOINT_NOT_SERVING;
+	case RPC_HEALTH_EJECTED: break;
+	}
+	return RPC_ENDPOINT_EJECTED;
+}
+
+void
+rpc_channel_visit_endpoints(struct rpc_channel *channel,
+    void (*visit)(const struct rpc_endpoint_status *status, void *closure), void *closure)
+{
+	pthread_mutex_lock(&channel->lock);
+	for (size_t i = 0; i < channel->endpoint_count; i++) {
+		const struct rpc_endpoint *endpoint = channel->endpoints[i];
+		const struct rpc_endpoint_status status = {.url = endpoint->url,
+		    .state = rpc_channel_endpoint_state(endpoint),
+		    .in_flight = endpoint->load};
+
+		visit(&status, closure);
+	}
+	pthread_mutex_unlock(&channel->lock);
+}

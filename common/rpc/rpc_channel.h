@@ -170,4 +170,22 @@ struct rpc_channel_stats {
 
 void rpc_channel_get_stats(struct rpc_channel *channel, struct rpc_channel_stats *stats);
 
+/* How an endpoint stands: only SERVING ones are in the rotation. */
+enum rpc_endpoint_state {
+	RPC_ENDPOINT_CONNECTING,
+	RPC_ENDPOINT_SERVING,
+	RPC_ENDPOINT_NOT_SERVING, /* it says so itself */
+	RPC_ENDPOINT_EJECTED      /* it does not answer */
+};
+
+struct rpc_endpoint_status {
+	const char *url; /* borrowed for the visit */
+	enum rpc_endpoint_state state;
+	size_t in_flight; /* calls that wait for it or were sent to it */
+};
+
+/* Calls visit for each endpoint, with the channel locked: it must neither block nor use it. */
+void rpc_channel_visit_endpoints(struct rpc_channel *channel,
+    void (*visit)(const struct rpc_endpoint_status *status, void *closure), void *closure);
+
 #endif

@@ -72,7 +72,7 @@ rpc_intercept_before(struct rpc_call *call)
 	for (size_t i = 0; i < options->interceptor_count; i++) {
 		const struct rpc_interceptor *row = &options->interceptors[i];
 
-		if (row->before != NULL && !row->before(call, options->closure)) {
+		if (row->before != NULL && !row->before(call, options->observe_closure)) {
 			return false;
 		}
 	}
@@ -86,7 +86,7 @@ rpc_intercept_after(const struct rpc_call *call, const struct error *error)
 
 	for (size_t i = options->interceptor_count; i-- > 0;) {
 		if (options->interceptors[i].after != NULL) {
-			options->interceptors[i].after(call, error, options->closure);
+			options->interceptors[i].after(call, error, options->observe_closure);
 		}
 	}
 }

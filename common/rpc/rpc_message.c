@@ -193,6 +193,10 @@ rpc_message_start(struct rpc_message *message)
 	struct rpc_server *server = message->server;
 	struct rpc_call *call = message->calls;
 
+	if (server->options.observe_message != NULL) {
+		server->options.observe_message(
+		    message->call_count, server->options.observe_closure);
+	}
 	atomic_store_explicit(&message->left, message->call_count + 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&server->in_flight, message->call_count, memory_order_relaxed);
 	atomic_store(&message->starting, server->options.started != NULL);

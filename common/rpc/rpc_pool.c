@@ -141,11 +141,14 @@ rpc_pool_gulp(struct rpc_pool *pool, size_t kind, struct rpc_call **calls)
 static size_t
 rpc_pool_drop_late(struct rpc_call **calls, size_t count, int64_t run_ns)
 {
-	int64_t end_ns = clock_now_ns() + run_ns;
+	int64_t now_ns = clock_now_ns();
+	int64_t end_ns = now_ns + run_ns;
 	size_t kept = 0;
 	struct error error;
 
 	for (size_t i = 0; i < count; i++) {
+		calls[i]->waited = true;
+		calls[i]->waited_ns += now_ns - calls[i]->queued_ns;
 		if (rpc_call_drop_expired(calls[i])) {
 			continue;
 		}

@@ -93,8 +93,12 @@ struct rpc_server_options {
 	 */
 	void (*started)(void *closure);
 
-	const struct rpc_interceptor *interceptors; /* called with closure */
+	/* Called for each message that was not refused, with the number of its calls. Likewise. */
+	void (*observe_message)(size_t calls, void *closure);
+
+	const struct rpc_interceptor *interceptors;
 	size_t interceptor_count;
+	void *observe_closure; /* handed to these two */
 
 	struct rpc_tls *tls; /* of tls+tcp:// URLs; NULL: there may be none */
 
@@ -140,6 +144,9 @@ struct arena *rpc_call_arena(struct rpc_call *call);
 int64_t rpc_call_deadline_ns(const struct rpc_call *call); /* on clock_now_ns */
 int64_t rpc_call_received_ns(const struct rpc_call *call);
 const char *rpc_call_metadata(const struct rpc_call *call, const char *key); /* or NULL */
+
+/* How long the call has waited in queues of rpc_pool; -1 when it came to none. */
+int64_t rpc_call_waited_ns(const struct rpc_call *call);
 
 /*
  * The input message, unpacked in the call's arena on the first demand. NULL

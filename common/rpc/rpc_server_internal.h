@@ -62,8 +62,10 @@ struct rpc_call {
 	int64_t deadline_ns;
 	struct rpc_span reply; /* its part of the ReplyBatch; set by who finishes it */
 
-	struct rpc_call *queue_next; /* these two are of rpc_pool */
+	struct rpc_call *queue_next; /* this and the next three are of rpc_pool */
 	int64_t queued_ns;
+	int64_t waited_ns; /* in queues, once it was taken out of one */
+	bool waited;
 };
 
 struct rpc_server {

@@ -24,7 +24,8 @@ struct nng_tls_engine_conn {
 	void *stream; /* NNG's */
 	SSL *ssl;
 	struct rpc_tls *tls;
-	bool told; /* why it failed */
+	bool told;  /* why it failed */
+	bool heard; /* something came: by TLS 1.3 a client learns late that it was refused */
 };
 
 /* What NNG has no arguments for: in while a configuration is made, out while one is asked. */
@@ -245,11 +246,7 @@ rpc_tls_engine_handshake(nng_tls_engine_conn *conn)
 
 	ERR_clear_error();
 	result = SSL_do_handshake(conn->ssl);
-	if (result != 1) {
-		return rpc_tls_engine_result(conn, result);
-	}
-	rpc_tls_tell(conn->tls, NULL);
-	return 0;
+	return result == 1 ? 0 : rpc_tls_engine_result(conn, result);
 }
 
 static int
@@ -259,7 +256,14 @@ rpc_tls_engine_recv(nng_tls_engine_conn *conn, uint8_t *data, size_t *size)
 
 	ERR_clear_error();
 	result = SSL_read_ex(conn->ssl, data, *size, size);
-	return result == 1 ? 0 : rpc_tls_engine_result(conn, result);
+	if (result != 1) {
+		return rpc_tls_engine_result(conn, result);
+	}
+	if (!conn->heard) {
+		conn->heard = true;
+		rpc_tls_tell(conn->tls, NULL);
+	}
+	return 0;
 }
 
 static int

@@ -18,6 +18,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
  && install -d -o 65532 -g 0 -m 0770 /var/lib/mockvideo
 COPY --from=build /src/build/release/accountd /src/build/release/mvctl /usr/local/bin/
+COPY deploy/docker/healthcheck /usr/local/bin/
 COPY LICENSE /usr/share/doc/mockvideo/
 
 ARG VERSION=unknown
@@ -34,8 +35,8 @@ LABEL org.opencontainers.image.title="MockVideo accountd" \
 USER 65532:65532
 # Where the embedded store is by default: for a volume.
 WORKDIR /var/lib/mockvideo
-EXPOSE 7001
+EXPOSE 7001 7002
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
-	CMD ["mvctl", "--timeout", "3s", "health"]
+	CMD ["healthcheck", "7002", "/readyz"]
 ENTRYPOINT ["/usr/local/bin/accountd"]

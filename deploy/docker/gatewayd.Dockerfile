@@ -30,8 +30,8 @@ LABEL org.opencontainers.image.title="MockVideo gatewayd" \
 
 # By number, for Kubernetes' runAsNonRoot; any other uid does as well.
 USER 65532:65532
-EXPOSE 5000
+EXPOSE 5000 5001
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
-	CMD ["healthcheck", "5000"]
+	CMD ["healthcheck", "5001"]
 ENTRYPOINT ["/usr/local/bin/gatewayd"]

@@ -83,6 +83,26 @@ def instructions():
             yield f"secrets: docs/images.md does not say how deploy/{secret['file']} is made"
 
 
+def files():
+    """What is mounted from the tree, and the configuration that Prometheus is told to read."""
+    wanted = {source for _, source, _ in mounts() if "/" in source} | {"./prometheus/prometheus.yml"}
+    for source in sorted(wanted):
+        if not (DEPLOY / source).exists():
+            yield f"there is no {DEPLOY / source}"
+
+
+def variables():
+    """Each MOCKVIDEO_ variable is one of the program's, by the tables of the documentation."""
+    tables = re.split(r"^## ", Path("docs/configuration.md").read_text(), flags=re.M)
+    known = {text.split()[0]: set(re.findall(r"`(MOCKVIDEO_[A-Z0-9_]+)`", text)) for text in tables}
+    for service in SERVICES:
+        path = dockerfile(service)
+        if path is not None:
+            for name in names(SERVICES[service].get("environment")):
+                if name not in known[path.stem]:
+                    yield f"{service}: {path.stem} knows no {name}"
+
+
 def ports():
     for service, settings in SERVICES.items():
         published = names(settings.get("ports"))
@@ -127,8 +147,8 @@ def provisioned():
 
 
 def main():
-    checks = [declared_and_used, builds, dependencies, instructions, ports, images, reached]
-    faults = [fault for check in [*checks, provisioned] for fault in check()]
+    checks = [declared_and_used, builds, dependencies, instructions, files, variables, ports]
+    faults = [fault for check in [*checks, images, reached, provisioned] for fault in check()]
     print("\n".join(faults))
     return 1 if faults else 0
 

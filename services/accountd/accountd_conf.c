@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "common/log.h"
+#include "common/telemetry.h"
 #include "common/version.h"
 #include "services/accountd/user_service.h"
 
@@ -69,7 +70,24 @@ static const struct conf_row accountd_rows[ACCOUNTD_CONF_COUNT] = {
 	"Longest deadline of a call; longer ones are cut to it.", NULL},
     [ACCOUNTD_DRAIN_MS] = {"drainMs", CONF_INT, CONF_RELOADABLE, 0, 600000, "1000", "ms",
 	"How long calls are still taken after SIGTERM, while health says NOT_SERVING.", NULL},
+    [ACCOUNTD_ADMIN_LISTEN] = {"adminListen", CONF_TEXT, CONF_REQUIRED, 1, 256, "127.0.0.1:7002",
+	NULL, "Where to answer /metrics, /healthz and /readyz: HOST:PORT, or off.", NULL},
+    [ACCOUNTD_OTLP_ENDPOINT] = {"otlpEndpoint", CONF_TEXT, 0, 0, 2048, NULL, NULL,
+	"URL that spans are sent to, as http://localhost:4318/v1/traces; empty: they are not.",
+	NULL},
+    [ACCOUNTD_OTLP_QUEUE_MAX] = {"otlpQueueMax", CONF_INT, 0, 1, 1000000, "2048", "spans",
+	"Most spans that wait to be sent; further ones are dropped.", NULL},
+    [ACCOUNTD_TRACE_SAMPLE_RATIO] = {"traceSampleRatio", CONF_TEXT, 0, 1, 32, "0.01", NULL,
+	"Share, from 0 to 1, of the traces that begin here whose spans are sent.", NULL},
 };
+
+static bool
+accountd_conf_check(const struct conf *conf, struct error *error)
+{
+	return telemetry_check(conf_text(conf, ACCOUNTD_ADMIN_LISTEN),
+	    conf_text(conf, ACCOUNTD_OTLP_ENDPOINT), conf_text(conf, ACCOUNTD_TRACE_SAMPLE_RATIO),
+	    error);
+}
 
 const struct conf_program accountd_program = {
     .name = "accountd",
@@ -79,4 +97,5 @@ const struct conf_program accountd_program = {
 		"  load-sample  add the original's five users to an empty store, then exit",
     .rows = accountd_rows,
     .row_count = ACCOUNTD_CONF_COUNT,
+    .check = accountd_conf_check,
 };

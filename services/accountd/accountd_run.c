@@ -1,17 +1,20 @@
 #include "services/accountd/accountd_run.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/admin.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "common/rpc/rpc_server.h"
 #include "common/rpc/rpc_tls.h"
 #include "common/rpc/rpc_transport.h"
+#include "common/telemetry.h"
 #include "services/accountd/accountd_conf.h"
+#include "services/accountd/accountd_telemetry.h"
 #include "services/accountd/store.h"
 #include "services/accountd/user_service.h"
 
@@ -23,45 +26,25 @@ extern const size_t descriptors_len;
 
 static const char *const accountd_services[] = {"account.v1.UserService", NULL};
 
-/*
- * Calls that fail because the store is away are no news: that is logged once,
- * by who watches the store. An unknown outcome is.
- */
-static bool
-accountd_is_at_fault(const struct error *error)
-{
-	return error->code == STATUS_INTERNAL || error->code == STATUS_UNKNOWN ||
-	       error->code == STATUS_DATA_LOSS ||
-	       (error->reason != NULL && strcmp(error->reason, "OUTCOME_UNKNOWN") == 0);
-}
-
-/* Says how each call ended: at error when the service is at fault, else at debug. */
-static void
-accountd_log_call(const struct rpc_call *call, const struct error *error, void *closure)
-{
-	const struct rpc_method *method = rpc_call_method(call);
-	bool at_fault = accountd_is_at_fault(error);
-
-	(void)closure;
-	if (!at_fault && !log_enabled(LOG_DEBUG)) {
-		return;
-	}
-	const struct log_field fields[] = {LOG_STR("method", method == NULL ? NULL : method->name),
-	    LOG_STR("requestId", rpc_call_metadata(call, "request-id")),
-	    LOG_DOUBLE("durationMs",
-		(double)(clock_now_ns() - rpc_call_received_ns(call)) / CLOCK_NS_PER_MS),
-	    LOG_STR("code", status_name(error->code)), LOG_STR("reason", error->reason)};
-
-	if (at_fault) {
-		log_error("call failed", error, fields, 3);
-	} else {
-		log_write(LOG_DEBUG, "call", fields, sizeof(fields) / sizeof(fields[0]));
-	}
-}
-
-static const struct rpc_interceptor accountd_interceptors[] = {
-    {"log", NULL, accountd_log_call},
+/* What readiness is about. */
+struct accountd {
+	struct user_service *service;
+	struct accountd_telemetry *telemetry;
+	struct metrics *metrics;
+	struct store *store;
+	struct rpc_tls *tls; /* NULL: no certificate is configured */
+	atomic_bool draining;
 };
+
+static const char *
+accountd_unready(void *closure)
+{
+	struct accountd *accountd = closure;
+
+	return atomic_load(&accountd->draining)           ? "draining"
+	       : !user_service_serving(accountd->service) ? "the store does not answer"
+							  : NULL;
+}
 
 static void
 accountd_changed(void *closure, unsigned row, const struct conf_row *what, bool applied)
@@ -91,7 +74,7 @@ accountd_reload_tls(struct rpc_tls *tls)
 }
 
 static void
-accountd_wait(struct conf *conf, struct store *store, struct rpc_tls *tls)
+accountd_wait(struct conf *conf, const struct accountd *accountd)
 {
 	while (process_wait() == PROCESS_RELOAD) {
 		struct error error;
@@ -100,11 +83,11 @@ accountd_wait(struct conf *conf, struct store *store, struct rpc_tls *tls)
 		if (!conf_reload(conf, accountd_changed, conf, &error)) {
 			log_error("configuration stays as it was", &error, NULL, 0);
 		}
-		if (!store_set_login(store, conf_text(conf, ACCOUNTD_DB_USER),
+		if (!store_set_login(accountd->store, conf_text(conf, ACCOUNTD_DB_USER),
 			conf_text(conf, ACCOUNTD_DB_PASSWORD))) {
 			log_err("there is no memory for the user of the database");
 		}
-		accountd_reload_tls(tls);
+		accountd_reload_tls(accountd->tls);
 	}
 }
 
@@ -122,8 +105,8 @@ accountd_hash_threads(const struct conf *conf)
 }
 
 static struct user_service_options
-accountd_service_options(
-    const struct conf *conf, struct store *store, const struct password_cost *cost)
+accountd_service_options(const struct conf *conf, struct store *store,
+    const struct password_cost *cost, struct accountd_telemetry *telemetry)
 {
 	return (struct user_service_options){.store = store,
 	    .store_workers = (unsigned)conf_int(conf, ACCOUNTD_STORE_WORKERS),
@@ -133,14 +116,19 @@ accountd_service_options(
 	    .hash_threads = accountd_hash_threads(conf),
 	    .hash_queue_max = (size_t)conf_int(conf, ACCOUNTD_HASH_QUEUE_MAX),
 	    .cost = *cost,
-	    .bulk_max_items = (size_t)conf_int(conf, ACCOUNTD_BULK_MAX_ITEMS)};
+	    .bulk_max_items = (size_t)conf_int(conf, ACCOUNTD_BULK_MAX_ITEMS),
+	    .hash_ns = accountd_telemetry_hash_ns(telemetry),
+	    .hash_wait_ns = accountd_telemetry_hash_wait_ns(telemetry),
+	    .observe_shared = accountd_telemetry_shared,
+	    .observe_closure = telemetry};
 }
 
 static struct rpc_server_options
-accountd_server_options(const struct conf *conf, struct user_service *service, const char *listen)
+accountd_server_options(
+    const struct conf *conf, const struct accountd *accountd, const char *listen)
 {
 	struct rpc_server_options options = {.listen = listen,
-	    .closure = service,
+	    .closure = accountd->service,
 	    .request_max_bytes = (size_t)conf_int(conf, ACCOUNTD_REQUEST_MAX_BYTES),
 	    .batch_max_calls = (unsigned)conf_int(conf, ACCOUNTD_BATCH_MAX_CALLS),
 	    .messages_max = (unsigned)conf_int(conf, ACCOUNTD_MESSAGES_MAX),
@@ -151,10 +139,12 @@ accountd_server_options(const struct conf *conf, struct user_service *service, c
 	    .services = accountd_services,
 	    .descriptor_set = descriptors,
 	    .descriptor_set_len = descriptors_len,
-	    .interceptors = accountd_interceptors,
-	    .interceptor_count = sizeof(accountd_interceptors) / sizeof(accountd_interceptors[0]),
+	    .observe_message = accountd_telemetry_message,
+	    .observe_closure = accountd->telemetry,
+	    .tls = accountd->tls,
 	    .trusted = conf_text(conf, ACCOUNTD_TLS_TRUSTED)};
 
+	options.interceptors = accountd_telemetry_interceptors(&options.interceptor_count);
 	options.methods = user_service_methods(&options.method_count);
 	return options;
 }
@@ -174,13 +164,14 @@ accountd_check_schema(struct store *store, struct error *error)
 	return status == STATUS_FAILED_PRECONDITION ? status : STATUS_OK;
 }
 
-/* Health says NOT_SERVING for this long before calls are refused. */
+/* Health and readiness say that it stops for this long before calls are refused. */
 static void
-accountd_drain(struct conf *conf, struct rpc_server *server)
+accountd_drain(struct conf *conf, struct accountd *accountd, struct rpc_server *server)
 {
 	int64_t drain_ms = conf_int(conf, ACCOUNTD_DRAIN_MS);
 
 	log_info("stopping", LOG_INT("drainMs", drain_ms));
+	atomic_store(&accountd->draining, true);
 	rpc_server_drain(server);
 	nanosleep(&(struct timespec){drain_ms / 1000, drain_ms % 1000 * CLOCK_NS_PER_MS}, NULL);
 }
@@ -209,31 +200,48 @@ accountd_open_tls(struct rpc_tls **tls, const struct conf *conf, struct error *e
 }
 
 static enum status_code
-accountd_serve(
-    struct conf *conf, struct store *store, struct user_service *service, struct error *error)
+accountd_open_server(struct conf *conf, const struct accountd *accountd, struct rpc_server **server,
+    struct error *error)
 {
 	int64_t port = conf_int(conf, ACCOUNTD_PORT);
-	struct rpc_server *server = NULL;
 	struct rpc_server_options options;
-	struct rpc_tls *tls;
-	enum status_code status = accountd_open_tls(&tls, conf, error);
 	char listen[64];
 
 	snprintf(listen, sizeof(listen), "tcp://127.0.0.1:%d", (int)port);
 	options = accountd_server_options(
-	    conf, service, port == 0 ? conf_text(conf, ACCOUNTD_LISTEN) : listen);
-	options.tls = tls;
+	    conf, accountd, port == 0 ? conf_text(conf, ACCOUNTD_LISTEN) : listen);
+	return rpc_server_open(server, &options, error);
+}
+
+static enum status_code
+accountd_serve(struct conf *conf, struct accountd *accountd, struct error *error)
+{
+	const struct admin_options administration = {
+	    .listen = conf_text(conf, ACCOUNTD_ADMIN_LISTEN),
+	    .metrics = accountd->metrics,
+	    .unready = accountd_unready,
+	    .closure = accountd};
+	struct rpc_server *server = NULL;
+	struct admin *admin = NULL;
+	enum status_code status;
+
+	status = accountd_open_tls(&accountd->tls, conf, error);
 	if (status == STATUS_OK) {
-		status = rpc_server_open(&server, &options, error);
+		status = accountd_open_server(conf, accountd, &server, error);
+	}
+	if (status == STATUS_OK) {
+		accountd_telemetry_watch(accountd->telemetry, accountd->service, server);
+		status = admin_start(&admin, &administration, error);
 	}
 	if (status == STATUS_OK) {
 		log_info("listening", LOG_STR("url", rpc_server_url(server)));
-		accountd_wait(conf, store, tls);
-		accountd_drain(conf, server);
-		rpc_server_close(&server);
-		log_info("stopped");
+		accountd_wait(conf, accountd);
+		accountd_drain(conf, accountd, server);
 	}
-	rpc_tls_close(&tls);
+	accountd_telemetry_watch(accountd->telemetry, NULL, NULL);
+	rpc_server_close(&server);
+	admin_stop(&admin);
+	rpc_tls_close(&accountd->tls);
 	rpc_fini();
 	return status;
 }
@@ -248,24 +256,58 @@ accountd_warn_of_cost(const struct password_cost *cost)
 	}
 }
 
+static enum status_code
+accountd_open_telemetry(struct telemetry *telemetry, const struct conf *conf, struct error *error)
+{
+	const struct telemetry_options options = {.program = accountd_program.name,
+	    .version = accountd_program.version,
+	    .otlp_endpoint = conf_text(conf, ACCOUNTD_OTLP_ENDPOINT),
+	    .otlp_queue_max = (size_t)conf_int(conf, ACCOUNTD_OTLP_QUEUE_MAX),
+	    .sample_ratio = conf_text(conf, ACCOUNTD_TRACE_SAMPLE_RATIO)};
+
+	return telemetry_open(telemetry, &options, error);
+}
+
+/* Starts the service, has it serve until the process is told to stop, and stops it. */
+static enum status_code
+accountd_start_and_serve(struct conf *conf, struct store *store, const struct password_cost *cost,
+    struct accountd *accountd, struct error *error)
+{
+	const struct user_service_options options =
+	    accountd_service_options(conf, store, cost, accountd->telemetry);
+	enum status_code status = user_service_start(&accountd->service, &options, error);
+
+	if (status == STATUS_OK) {
+		status = accountd_serve(conf, accountd, error);
+		user_service_stop(&accountd->service);
+	}
+	return status;
+}
+
 enum status_code
 accountd_run(
     struct conf *conf, struct store *store, const struct password_cost *cost, struct error *error)
 {
-	const struct user_service_options options = accountd_service_options(conf, store, cost);
-	struct user_service *service = NULL;
+	struct telemetry telemetry = {0};
+	struct accountd accountd = {.store = store};
 	enum status_code status;
 
 	accountd_warn_of_cost(cost);
 	status = accountd_check_schema(store, error);
-	if (status != STATUS_OK) {
-		return status;
+	if (status == STATUS_OK) {
+		status = accountd_open_telemetry(&telemetry, conf, error);
 	}
-	status = user_service_start(&service, &options, error);
-	if (status != STATUS_OK) {
-		return status;
+	if (status == STATUS_OK) {
+		accountd.metrics = telemetry.metrics;
+		status = accountd_telemetry_open(&accountd.telemetry, &telemetry, store, error);
 	}
-	status = accountd_serve(conf, store, service, error);
-	user_service_stop(&service);
+	if (status == STATUS_OK) {
+		status = accountd_start_and_serve(conf, store, cost, &accountd, error);
+	}
+	accountd_telemetry_close(&accountd.telemetry);
+	telemetry_close(&telemetry);
+	if (status == STATUS_OK) {
+		log_info("stopped");
+	}
 	return status;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/metric.h"
 
 #define HASHER_NICE         10
 #define HASHER_RETRY_MIN_MS 1000
@@ -65,6 +66,7 @@ hasher_hash(struct hasher *hasher, const struct hasher_item *item)
 	int64_t took_ns = clock_now_ns() - begin_ns;
 
 	password_wipe(item->password);
+	metric_observe(hasher->options.hash_ns, took_ns);
 	pthread_mutex_lock(&hasher->lock);
 	hasher->item_ns +=
 	    (took_ns - hasher->item_ns) / (hasher->item_ns == 0 ? 1 : HASHER_SMOOTHING);
@@ -104,6 +106,7 @@ hasher_begin(struct hasher *hasher, struct hasher_task *task)
 	bool goes_on;
 
 	pthread_mutex_unlock(&hasher->lock);
+	metric_observe(hasher->options.wait_ns, clock_now_ns() - task->submitted_ns);
 	goes_on = task->begin(task);
 	pthread_mutex_lock(&hasher->lock);
 	if (goes_on) {
@@ -210,6 +213,7 @@ hasher_submit(struct hasher *hasher, struct hasher_task *task, struct error *err
 	uint32_t retry_ms = 0;
 
 	task->items = NULL;
+	task->submitted_ns = clock_now_ns();
 	task->count = task->claimed = 0;
 	task->working = 0;
 	task->begun = false;
@@ -229,6 +233,17 @@ hasher_submit(struct hasher *hasher, struct hasher_task *task, struct error *err
 	    "the server has too many passwords to hash; nothing was done");
 	error->retry_after_ms = retry_ms;
 	return STATUS_RESOURCE_EXHAUSTED;
+}
+
+size_t
+hasher_queued(struct hasher *hasher)
+{
+	size_t tasks;
+
+	pthread_mutex_lock(&hasher->lock);
+	tasks = hasher->tasks;
+	pthread_mutex_unlock(&hasher->lock);
+	return tasks;
 }
 
 /* Signals are for the program's main thread. */

@@ -17,6 +17,7 @@
 #include "services/accountd/password.h"
 
 struct hasher;
+struct metric_series;
 
 struct hasher_item {
 	char *password; /* overwritten as soon as it is hashed */
@@ -45,6 +46,7 @@ struct hasher_task {
 
 	/* The hasher's own, guarded by its lock. */
 	struct hasher_task *next;
+	int64_t submitted_ns;
 	enum status_code status; /* OK until a password could not be hashed */
 	bool begun;
 	bool queued;
@@ -56,6 +58,10 @@ struct hasher_options {
 	unsigned threads;
 	size_t queue_max; /* tasks taken and not ended; one more is refused */
 	struct password_cost cost;
+
+	/* What each password took, and each task waited before its first. May be NULL. */
+	struct metric_series *hash_ns;
+	struct metric_series *wait_ns;
 };
 
 /* Starts the threads, with all signals blocked. */
@@ -69,6 +75,9 @@ enum status_code hasher_start(
  */
 enum status_code hasher_submit(
     struct hasher *hasher, struct hasher_task *task, struct error *error);
+
+/* Tasks that are taken and not ended. Any thread. */
+size_t hasher_queued(struct hasher *hasher);
 
 /*
  * Ends the tasks that it has, joins the threads and clears *hasher. Nothing may

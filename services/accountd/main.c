@@ -104,6 +104,9 @@ main(int argc, char **argv)
 	}
 	log_open("accountd", (enum log_level)conf_choice(conf, ACCOUNTD_LOG_LEVEL));
 	command = command_of(word);
+	if (command == COMMAND_RUN) {
+		log_start();
+	}
 	if (command == COMMAND_UNKNOWN) {
 		fprintf(
 		    stderr, "accountd: there is no command %s: use migrate or load-sample\n", word);
@@ -112,5 +115,6 @@ main(int argc, char **argv)
 		status = open_and_run(conf, command);
 	}
 	conf_free(&conf);
+	log_stop();
 	return status;
 }

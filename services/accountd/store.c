@@ -42,19 +42,75 @@ store_set_login(struct store *store, const char *user, const char *password)
 	return store->ops->set_login == NULL || store->ops->set_login(store, user, password);
 }
 
+void
+store_set_observer(struct store *store,
+    void (*observe)(
+	void *closure, enum store_operation operation, enum status_code code, int64_t took_ns),
+    void *closure)
+{
+	store->observe = observe;
+	store->observe_closure = closure;
+}
+
+unsigned
+store_conns_in(const struct store *store, enum store_conn_state state)
+{
+	return atomic_load_explicit(&store->conns[state], memory_order_relaxed);
+}
+
+static void
+store_conn_move(struct store_conn *conn, enum store_conn_state state)
+{
+	atomic_fetch_sub_explicit(&conn->store->conns[conn->state], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&conn->store->conns[state], 1, memory_order_relaxed);
+	conn->state = state;
+}
+
 struct store_conn *
 store_conn_open(struct store *store)
 {
-	return store->ops->conn_open(store);
+	struct store_conn *conn = store->ops->conn_open(store);
+
+	if (conn != NULL) {
+		conn->store = store;
+		conn->state = STORE_CONN_CLOSED;
+		atomic_fetch_add(&store->conns[STORE_CONN_CLOSED], 1);
+	}
+	return conn;
 }
 
 void
 store_conn_close(struct store_conn **conn)
 {
 	if (*conn != NULL) {
+		atomic_fetch_sub(&(*conn)->store->conns[(*conn)->state], 1);
 		(*conn)->ops->conn_close(*conn);
 		*conn = NULL;
 	}
+}
+
+/* Each operation is between these two: the first gives when it began. */
+static int64_t
+store_begin(struct store_conn *conn)
+{
+	store_conn_move(conn, STORE_CONN_BUSY);
+	return clock_now_ns();
+}
+
+static enum status_code
+store_end(struct store_conn *conn, int64_t begin_ns, unsigned operations, enum status_code code)
+{
+	const struct store *store = conn->store;
+	int64_t took_ns = clock_now_ns() - begin_ns;
+
+	store_conn_move(conn, conn->ops->conn_is_open(conn) ? STORE_CONN_IDLE : STORE_CONN_CLOSED);
+	for (unsigned i = 0; store->observe != NULL && operations >> i != 0; i++) {
+		if ((operations >> i & 1) != 0) {
+			store->observe(
+			    store->observe_closure, (enum store_operation)i, code, took_ns);
+		}
+	}
+	return code;
 }
 
 bool
@@ -66,7 +122,10 @@ store_is_embedded(const struct store *store)
 enum status_code
 store_ping(struct store_conn *conn, int64_t deadline_ns, struct error *error)
 {
-	return conn->ops->ping(conn, deadline_ns, error);
+	int64_t begin_ns = store_begin(conn);
+
+	return store_end(
+	    conn, begin_ns, 1u << STORE_OPERATION_CHECK, conn->ops->ping(conn, deadline_ns, error));
 }
 
 enum status_code
@@ -80,9 +139,15 @@ enum status_code
 store_user_get(struct store_conn *conn, int64_t deadline_ns, const int64_t *ids, size_t count,
     struct arena *arena, struct user *rows, struct error *error)
 {
+	int64_t begin_ns;
+
 	memset(rows, 0, count * sizeof(*rows));
-	return count == 0 ? STATUS_OK
-			  : conn->ops->user_get(conn, deadline_ns, ids, count, arena, rows, error);
+	if (count == 0) {
+		return STATUS_OK;
+	}
+	begin_ns = store_begin(conn);
+	return store_end(conn, begin_ns, 1u << STORE_OPERATION_GET,
+	    conn->ops->user_get(conn, deadline_ns, ids, count, arena, rows, error));
 }
 
 enum status_code
@@ -90,18 +155,42 @@ store_user_list(struct store_conn *conn, int64_t deadline_ns, const struct store
     int64_t after_id, size_t limit, struct arena *arena, struct user **rows, size_t *count,
     struct error *error)
 {
+	int64_t begin_ns = store_begin(conn);
+
 	*rows = NULL;
 	*count = 0;
-	return conn->ops->user_list(
-	    conn, deadline_ns, filter, after_id, limit, arena, rows, count, error);
+	return store_end(conn, begin_ns, 1u << STORE_OPERATION_LIST,
+	    conn->ops->user_list(
+		conn, deadline_ns, filter, after_id, limit, arena, rows, count, error));
+}
+
+enum store_operation
+store_operation_of(enum store_verb verb)
+{
+	switch (verb) {
+	case STORE_CREATE: return STORE_OPERATION_CREATE;
+	case STORE_REPLACE: return STORE_OPERATION_REPLACE;
+	case STORE_DELETE: break;
+	}
+	return STORE_OPERATION_DELETE;
 }
 
 enum status_code
 store_user_write(struct store_conn *conn, int64_t deadline_ns, struct store_write *writes,
     size_t count, struct error *error)
 {
-	return count == 0 ? STATUS_OK
-			  : conn->ops->user_write(conn, deadline_ns, writes, count, error);
+	unsigned operations = 0;
+	int64_t begin_ns;
+
+	if (count == 0) {
+		return STATUS_OK;
+	}
+	for (size_t i = 0; i < count; i++) {
+		operations |= 1u << store_operation_of(writes[i].verb);
+	}
+	begin_ns = store_begin(conn);
+	return store_end(conn, begin_ns, operations,
+	    conn->ops->user_write(conn, deadline_ns, writes, count, error));
 }
 
 enum status_code

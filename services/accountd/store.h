@@ -49,11 +49,24 @@ struct store_filter {
 	const char *name_prefix; /* compared by bytes */
 };
 
+/* Kinds of operations, for metrics; a transaction of several kinds is one of each. */
+enum store_operation {
+	STORE_OPERATION_GET,
+	STORE_OPERATION_LIST,
+	STORE_OPERATION_CREATE,
+	STORE_OPERATION_REPLACE,
+	STORE_OPERATION_DELETE,
+	STORE_OPERATION_CHECK
+};
+
 enum store_verb {
 	STORE_CREATE,
 	STORE_REPLACE,
 	STORE_DELETE
 };
+
+/* The kind of operation that a write with this verb is. */
+enum store_operation store_operation_of(enum store_verb verb);
 
 enum store_outcome {
 	STORE_DONE,
@@ -77,6 +90,27 @@ struct store_write {
  */
 enum status_code store_open(
     struct store **store, const struct store_options *options, struct error *error);
+
+/*
+ * Has observe called at the end of each operation on users and each ping, by
+ * the thread that made it; it must not block. To be set before the first
+ * connection is opened.
+ */
+void store_set_observer(struct store *store,
+    void (*observe)(
+	void *closure, enum store_operation operation, enum status_code code, int64_t took_ns),
+    void *closure);
+
+/* Where a connection to the database stands. */
+enum store_conn_state {
+	STORE_CONN_CLOSED, /* before its first operation, and while the database is away */
+	STORE_CONN_IDLE,
+	STORE_CONN_BUSY,
+	STORE_CONN_STATES
+};
+
+/* Connections of the store that are in a state. Any thread. */
+unsigned store_conns_in(const struct store *store, enum store_conn_state state);
 
 /* Frees the store and clears *store; its connections must be closed. */
 void store_close(struct store **store);

@@ -9,6 +9,8 @@
 #ifndef ACCOUNTD_STORE_IMPL_H
 #define ACCOUNTD_STORE_IMPL_H
 
+#include <stdatomic.h>
+
 #include "services/accountd/store.h"
 
 #define STORE_REASON_UNAVAILABLE "STORE_UNAVAILABLE"
@@ -51,6 +53,7 @@ struct store_ops {
 	bool (*set_login)(struct store *store, const char *user, const char *password);
 	struct store_conn *(*conn_open)(struct store *store);
 	void (*conn_close)(struct store_conn *conn);
+	bool (*conn_is_open)(const struct store_conn *conn);
 
 	/* The schema's version, 0 where there is none. */
 	enum status_code (*version)(
@@ -71,10 +74,16 @@ struct store_ops {
 
 struct store {
 	const struct store_ops *ops;
+	void (*observe)(
+	    void *closure, enum store_operation operation, enum status_code code, int64_t took_ns);
+	void *observe_closure;
+	atomic_uint conns[STORE_CONN_STATES]; /* how many are in each */
 };
 
 struct store_conn {
 	const struct store_ops *ops;
+	struct store *store;
+	enum store_conn_state state;
 };
 
 /* Opens each kind of store; url is what follows "mysql" or "sqlite:". */

@@ -102,6 +102,12 @@ store_mysql_conn_open(struct store *base)
 	return &conn->base;
 }
 
+static bool
+store_mysql_conn_is_open(const struct store_conn *base)
+{
+	return mysql_conn_is_open(((const struct store_mysql_conn *)base)->db);
+}
+
 enum mysql_end
 store_mysql_text(struct store_mysql_conn *conn, const char *sql)
 {
@@ -333,6 +339,7 @@ static const struct store_ops store_mysql_ops = {
     .set_login = store_mysql_set_login,
     .conn_open = store_mysql_conn_open,
     .conn_close = store_mysql_conn_close,
+    .conn_is_open = store_mysql_conn_is_open,
     .version = store_mysql_version,
     .ping = store_mysql_ping,
     .page_key = store_mysql_page_key,

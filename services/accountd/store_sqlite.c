@@ -143,6 +143,12 @@ store_sqlite_conn_close(struct store_conn *base)
 	free(conn);
 }
 
+static bool
+store_sqlite_conn_is_open(const struct store_conn *base)
+{
+	return ((const struct store_sqlite_conn *)base)->db != NULL;
+}
+
 static int
 store_sqlite_on_busy(void *closure, int tries)
 {
@@ -461,6 +467,7 @@ static const struct store_ops store_sqlite_ops = {
     .close = store_sqlite_close,
     .conn_open = store_sqlite_conn_open,
     .conn_close = store_sqlite_conn_close,
+    .conn_is_open = store_sqlite_conn_is_open,
     .version = store_sqlite_version,
     .ping = store_sqlite_ping,
     .page_key = store_sqlite_page_key,

@@ -77,6 +77,7 @@ user_get_gulp(struct user_worker *worker, struct rpc_call **calls, size_t count,
 		user_fail_all(calls, count, &error);
 		return;
 	}
+	user_share(worker->service, STORE_OPERATION_GET, count);
 	if (store_user_get(worker->conn, user_latest_deadline_ns(calls, count), ids, count, arena,
 		rows, &error) != STATUS_OK) {
 		user_fail_all(calls, count, &error);
@@ -195,6 +196,7 @@ user_list_one(struct user_worker *worker, struct rpc_call *call)
 		return;
 	}
 	/* One row more than the page tells whether there is a next one. */
+	user_share(worker->service, STORE_OPERATION_LIST, 1);
 	page_size = request->page_size == 0 ? PAGE_SIZE_MAX : (size_t)request->page_size;
 	if (store_user_list(worker->conn, rpc_call_deadline_ns(call), &filter, after_id,
 		page_size + 1, rpc_call_arena(call), &rows, &count, &error) != STATUS_OK) {
@@ -228,6 +230,7 @@ user_health_run(void *closure, struct rpc_call **calls, size_t count)
 	if (!user_require_ready(worker->service, calls, count)) {
 		return;
 	}
+	user_share(worker->service, STORE_OPERATION_CHECK, count);
 	if (store_ping(worker->conn, user_latest_deadline_ns(calls, count), &error) != STATUS_OK) {
 		user_fail_all(calls, count, &error);
 		return;

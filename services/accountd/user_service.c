@@ -10,6 +10,40 @@
 
 #define USER_RETRY_AFTER_MS 1000
 
+_Static_assert(USER_KINDS == USER_KIND_COUNT, "user_service.h tells of each kind");
+
+static const char *const user_kind_names[USER_KIND_COUNT] = {[USER_KIND_GET] = "get",
+    [USER_KIND_LIST] = "list",
+    [USER_KIND_HEALTH] = "health",
+    [USER_KIND_WRITE] = "write",
+    [USER_KIND_BULK] = "bulk"};
+
+const char *
+user_service_kind_name(unsigned kind)
+{
+	return user_kind_names[kind];
+}
+
+size_t
+user_service_queued(struct user_service *service, unsigned kind)
+{
+	return rpc_pool_queued(service->workers, kind);
+}
+
+size_t
+user_service_hashing(struct user_service *service)
+{
+	return hasher_queued(service->hasher);
+}
+
+void
+user_share(const struct user_service *service, enum store_operation operation, size_t calls)
+{
+	if (service->options.observe_shared != NULL && calls > 0) {
+		service->options.observe_shared(service->options.observe_closure, operation, calls);
+	}
+}
+
 void
 user_fail_all(struct rpc_call **calls, size_t count, const struct error *error)
 {
@@ -160,11 +194,14 @@ user_service_start_workers(struct user_service *service, struct error *error)
 	size_t queue = options->queue_max;
 	size_t gulp = options->coalesce_max;
 	const struct rpc_kind kinds[USER_KIND_COUNT] = {
-	    [USER_KIND_GET] = {"get", queue, gulp, 0, user_get_run},
-	    [USER_KIND_LIST] = {"list", queue, 1, 0, user_list_run},
-	    [USER_KIND_HEALTH] = {"health", queue, gulp, 1, user_health_run},
-	    [USER_KIND_WRITE] = {"write", queue, gulp, writers, user_write_run},
-	    [USER_KIND_BULK] = {"bulk", queue, 1, user_bulk_workers(options), user_write_run},
+	    [USER_KIND_GET] = {user_kind_names[USER_KIND_GET], queue, gulp, 0, user_get_run},
+	    [USER_KIND_LIST] = {user_kind_names[USER_KIND_LIST], queue, 1, 0, user_list_run},
+	    [USER_KIND_HEALTH] = {user_kind_names[USER_KIND_HEALTH], queue, gulp, 1,
+		user_health_run},
+	    [USER_KIND_WRITE] = {user_kind_names[USER_KIND_WRITE], queue, gulp, writers,
+		user_write_run},
+	    [USER_KIND_BULK] = {user_kind_names[USER_KIND_BULK], queue, 1,
+		user_bulk_workers(options), user_write_run},
 	};
 	const struct rpc_pool_options workers = {"store", options->store_workers, kinds,
 	    USER_KIND_COUNT, user_worker_take, NULL, service};
@@ -179,8 +216,11 @@ enum status_code
 user_service_start(
     struct user_service **service, const struct user_service_options *options, struct error *error)
 {
-	const struct hasher_options hashing = {
-	    options->hash_threads, options->hash_queue_max, options->cost};
+	const struct hasher_options hashing = {.threads = options->hash_threads,
+	    .queue_max = options->hash_queue_max,
+	    .cost = options->cost,
+	    .hash_ns = options->hash_ns,
+	    .wait_ns = options->hash_wait_ns};
 	struct user_service *started = calloc(1, sizeof(*started));
 	enum status_code status;
 

@@ -15,8 +15,9 @@
 
 #include "common/rpc/rpc_server.h"
 #include "services/accountd/password.h"
+#include "services/accountd/store.h"
 
-struct store;
+struct metric_series;
 struct user_service;
 
 /* The most that coalesce_max may be. */
@@ -32,6 +33,13 @@ struct user_service_options {
 	size_t hash_queue_max; /* calls whose passwords are yet to be hashed */
 	struct password_cost cost;
 	size_t bulk_max_items;
+
+	/* For metrics; all may be NULL, observers must not block. */
+	struct metric_series *hash_ns;      /* what a password takes to be hashed */
+	struct metric_series *hash_wait_ns; /* what it waits for that */
+	/* A store operation is about to be done for so many calls. */
+	void (*observe_shared)(void *closure, enum store_operation operation, size_t calls);
+	void *observe_closure;
 };
 
 /* Starts the threads; they wait for the store if it is away. */
@@ -46,6 +54,16 @@ void user_service_started(void *service);
 
 /* True while the store answers and its schema fits. Never blocks. */
 bool user_service_serving(void *service);
+
+/* Queues of the store's workers, by the kind of their methods. */
+#define USER_KINDS 5
+
+/* "get", and so on, for kind below USER_KINDS. */
+const char *user_service_kind_name(unsigned kind);
+
+/* Calls that wait for the store, of one kind, and for their passwords to be hashed. Any thread. */
+size_t user_service_queued(struct user_service *service, unsigned kind);
+size_t user_service_hashing(struct user_service *service);
 
 /* Finishes the calls it has, joins the threads and clears *service. NULL is fine. */
 void user_service_stop(struct user_service **service);

@@ -56,6 +56,9 @@ void user_fail_all(struct rpc_call **calls, size_t count, const struct error *er
 /* The latest deadline: what a query for all of them may take. */
 int64_t user_latest_deadline_ns(struct rpc_call **calls, size_t count);
 
+/* Tells how many calls share an operation. */
+void user_share(const struct user_service *service, enum store_operation operation, size_t calls);
+
 /* When the store has not been there since the start, fails all calls and gives false. */
 bool user_require_ready(struct user_service *service, struct rpc_call **calls, size_t count);
 

@@ -184,6 +184,24 @@ user_write_gather(struct rpc_call **calls, size_t count, size_t *total)
 	return writes;
 }
 
+/* Tells how many calls share the transaction, those of each kind by themselves. */
+static void
+user_write_share(const struct user_service *service, struct rpc_call **calls, size_t count)
+{
+	size_t of[STORE_OPERATION_CHECK] = {0};
+
+	for (size_t i = 0; i < count; i++) {
+		const struct user_job *job = &((struct user_write *)rpc_call_data(calls[i]))->job;
+
+		if (job->write_count > 0) {
+			of[store_operation_of(job->writes[0].verb)]++;
+		}
+	}
+	user_share(service, STORE_OPERATION_CREATE, of[STORE_OPERATION_CREATE]);
+	user_share(service, STORE_OPERATION_REPLACE, of[STORE_OPERATION_REPLACE]);
+	user_share(service, STORE_OPERATION_DELETE, of[STORE_OPERATION_DELETE]);
+}
+
 /* Does all writes of all calls in one transaction and answers. */
 static void
 user_write_together(struct user_worker *worker, struct rpc_call **calls, size_t count)
@@ -198,6 +216,7 @@ user_write_together(struct user_worker *worker, struct rpc_call **calls, size_t 
 		user_fail_all(calls, count, &error);
 		return;
 	}
+	user_write_share(worker->service, calls, count);
 	switch (store_user_write(
 	    worker->conn, user_latest_deadline_ns(calls, count), writes, total, &error)) {
 	case STATUS_OK: user_write_answer(calls, count, writes); return;

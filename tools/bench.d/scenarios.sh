@@ -3,7 +3,7 @@
 # what it needs, and a bench_run_NAME, which measures once all that is compared.
 # shellcheck disable=SC2034,SC2154
 
-bench_scenarios='get single list create bulk all overload hashing mixed two'
+bench_scenarios='get single list create bulk all overload hashing mixed two observed'
 
 cheap='--hash-mem-kib 8 --hash-passes 1'  # the least that argon2id allows
 
@@ -328,6 +328,32 @@ bench_run_two() {
 	bench_wrk two both both 64 get
 	bench_load two hashone hashone --kind=create --connections=16
 	bench_load two hashboth hashboth --kind=create --connections=16
+}
+
+# Everything that tells of the programs is on, and asked for.
+bench_setup_observed() {
+	local sink admin_gatewayd admin_accountd
+	bench_setup_read
+	bench_free_port && sink=$REPLY
+	bench_free_port && admin_gatewayd=$REPLY
+	bench_free_port && admin_accountd=$REPLY
+	bench_start sink "$tools/bench_sink" "$sink"
+	bench_await bench_port_is_taken "$sink"
+	bench_start_stack observed bench \
+		"$cheap --admin-listen 127.0.0.1:$admin_accountd --otlp-endpoint http://127.0.0.1:$sink/v1/traces" \
+		"--admin-listen 127.0.0.1:$admin_gatewayd --otlp-endpoint http://127.0.0.1:$sink/v1/traces --access-log --log-level info"
+	# shellcheck disable=SC2016
+	bench_start scraper bash -c 'while :; do
+		curl --silent --fail --noproxy "*" -o /dev/null -o /dev/null \
+			"http://127.0.0.1:$0/metrics" "http://127.0.0.1:$1/metrics"
+		sleep 1
+	done' "$admin_gatewayd" "$admin_accountd"
+}
+
+bench_run_observed() {
+	bench_wrk observed plain read 64 get
+	bench_wrk observed all observed 64 get
+	: >"$tmp/gatewayd-observed.log"
 }
 
 bench_setup_profile() {

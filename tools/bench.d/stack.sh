@@ -116,7 +116,7 @@ bench_start_accountd() {
 		bench_fail "accountd migrate: $(tail -n 5 "$tmp/migrate.log")"
 	bench_free_port
 	bench_start "$name" "$bin/accountd" "${store[@]}" --listen "tcp://127.0.0.1:$REPLY" \
-		--drain-ms 0 --log-level warn "$@"
+		--drain-ms 0 --log-level warn --admin-listen off "$@"
 	bench_await bench_port_is_taken "$REPLY"
 	REPLY=tcp://127.0.0.1:$REPLY
 }
@@ -129,7 +129,7 @@ bench_start_gatewayd() {
 	bench_free_port
 	ports[$stack]=$REPLY
 	bench_start "gatewayd-$stack" "$bin/gatewayd" --listen "127.0.0.1:$REPLY" \
-		--backends "$backends" --log-level warn "$@"
+		--backends "$backends" --log-level warn --admin-listen off "$@"
 	gateways[$stack]=${pids[gatewayd-$stack]}
 	services[$stack]=
 	for name in $accountds; do

@@ -1,0 +1,56 @@
+/*
+ * What the gateway tells of itself, beside its log: metrics of requests, of
+ * calls to services and of the channel, and a span for each request whose trace
+ * is sampled. Any thread.
+ */
+#ifndef GATEWAY_GW_TELEMETRY_H
+#define GATEWAY_GW_TELEMETRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "common/trace.h"
+
+struct gw_api;
+struct gw_telemetry;
+struct schema_method;
+struct telemetry;
+
+/* The route of a request that fits none. */
+#define GW_ROUTE_NONE "none"
+
+/* Begins to tell; telemetry and api are borrowed until gw_telemetry_close. */
+enum status_code gw_telemetry_open(struct gw_telemetry **gateway, struct telemetry *telemetry,
+    const struct gw_api *api, struct error *error);
+
+/* Nobody may use it any more, and no scrape calls it. Clears *gateway. NULL is fine. */
+void gw_telemetry_close(struct gw_telemetry **gateway);
+
+/* The share of traces that are sampled of those that begin here. */
+struct trace_ratio gw_telemetry_ratio(const struct gw_telemetry *gateway);
+
+/* Connections and requests that are there: one more, or one less by -1. */
+void gw_telemetry_connection(struct gw_telemetry *gateway, int change);
+void gw_telemetry_in_flight(struct gw_telemetry *gateway, int change);
+
+/* A request that has ended. */
+struct gw_telemetry_request {
+	const struct schema_method *method; /* NULL: none was found */
+	const char *route; /* template of the path, or GW_ROUTE_NONE; lives as long as api */
+	const char *verb;  /* as the client sent it */
+	size_t verb_len;
+	int status;                /* 0: the client left before the answer */
+	const struct trace *trace; /* NULL: it has none */
+	int64_t begin_ns, end_ns;
+};
+
+void gw_telemetry_request_ended(
+    struct gw_telemetry *gateway, const struct gw_telemetry_request *request);
+
+/* A call to a service has ended. */
+void gw_telemetry_call_ended(struct gw_telemetry *gateway, const struct schema_method *method,
+    enum status_code code, int64_t took_ns);
+
+#endif

@@ -1,0 +1,377 @@
+#include "services/accountd/accountd_telemetry.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/rpc/rpc_server.h"
+#include "common/telemetry.h"
+#include "common/trace_export.h"
+#include "services/accountd/accountd_metric.h"
+#include "services/accountd/user_service.h"
+
+/* Methods that are told by name, the server's own too; there are fewer. */
+#define ACCOUNTD_METHODS_MAX 32
+
+#define ACCOUNTD_METHOD_NONE "none"
+
+static const char *const accountd_operations[] = {[STORE_OPERATION_GET] = "get",
+    [STORE_OPERATION_LIST] = "list",
+    [STORE_OPERATION_CREATE] = "create",
+    [STORE_OPERATION_REPLACE] = "replace",
+    [STORE_OPERATION_DELETE] = "delete",
+    [STORE_OPERATION_CHECK] = "check"};
+
+#define ACCOUNTD_OPERATIONS (sizeof(accountd_operations) / sizeof(accountd_operations[0]))
+#define ACCOUNTD_CODES      (STATUS_UNAUTHENTICATED + 1)
+
+/* The series of a method, in the place that it took when it was first called. */
+struct accountd_method {
+	_Atomic(const struct rpc_method *) method;
+	_Atomic(struct metric_series *) codes[ACCOUNTD_CODES];
+};
+
+struct accountd_telemetry {
+	struct telemetry *telemetry;
+	struct store *store;
+	struct metric_set *set;
+	struct user_service *service; /* this and the next are of the collector */
+	struct rpc_server *server;
+
+	struct metric_series *queue[USER_KINDS];
+	struct metric_series *batch_calls;
+	struct metric_series *hash_ns;
+	struct metric_series *hash_wait_ns;
+	struct metric_series *store_calls[ACCOUNTD_OPERATIONS];
+	_Atomic(struct metric_series *) store_ns[ACCOUNTD_OPERATIONS][ACCOUNTD_CODES];
+	struct accountd_method methods[ACCOUNTD_METHODS_MAX];
+	_Atomic(struct metric_series *) unknown[ACCOUNTD_CODES]; /* calls without a method */
+};
+
+static unsigned
+accountd_code(enum status_code code)
+{
+	return (unsigned)code < ACCOUNTD_CODES ? code : STATUS_UNKNOWN;
+}
+
+/* The series in a place, made when it is first asked for: by labels, of which the last is code. */
+static struct metric_series *
+accountd_series(struct accountd_telemetry *accountd, _Atomic(struct metric_series *) *place,
+    enum accountd_metric row, const char *label, unsigned code)
+{
+	struct metric_series *series = atomic_load_explicit(place, memory_order_acquire);
+
+	if (series == NULL) {
+		const char *labels[] = {label, status_name((enum status_code)code)};
+
+		series = metric_series(accountd->set, row, labels);
+		atomic_store_explicit(place, series, memory_order_release);
+	}
+	return series;
+}
+
+/* Called by whoever did the operation, with the accountd_telemetry. */
+static void
+accountd_telemetry_operation(
+    void *closure, enum store_operation operation, enum status_code code, int64_t took_ns)
+{
+	struct accountd_telemetry *accountd = closure;
+	unsigned its = accountd_code(code);
+
+	metric_observe(accountd_series(accountd, &accountd->store_ns[operation][its],
+			   ACCOUNTD_STORE_DURATION, accountd_operations[operation], its),
+	    took_ns);
+}
+
+static void
+accountd_telemetry_collect_store(struct metric_scrape *scrape, const struct store *store)
+{
+	static const char *const names[STORE_CONN_STATES] = {
+	    [STORE_CONN_CLOSED] = "closed", [STORE_CONN_IDLE] = "idle", [STORE_CONN_BUSY] = "busy"};
+
+	for (unsigned i = 0; i < STORE_CONN_STATES; i++) {
+		metric_put(scrape, ACCOUNTD_STORE_CONNECTIONS,
+		    store_conns_in(store, (enum store_conn_state)i), &names[i]);
+	}
+}
+
+static void
+accountd_telemetry_collect(struct metric_scrape *scrape, void *closure)
+{
+	struct accountd_telemetry *accountd = closure;
+	struct user_service *service = accountd->service;
+
+	accountd_telemetry_collect_store(scrape, accountd->store);
+	if (service == NULL) {
+		return;
+	}
+	metric_put(
+	    scrape, ACCOUNTD_IN_FLIGHT, (double)rpc_server_in_flight(accountd->server), NULL);
+	for (unsigned kind = 0; kind < USER_KINDS; kind++) {
+		metric_put(scrape, ACCOUNTD_QUEUE_LENGTH,
+		    (double)user_service_queued(service, kind),
+		    (const char *[]){user_service_kind_name(kind)});
+	}
+	metric_put(scrape, ACCOUNTD_STORE_UP, user_service_serving(service), NULL);
+	metric_put(scrape, ACCOUNTD_HASH_QUEUE_LENGTH, (double)user_service_hashing(service), NULL);
+}
+
+void
+accountd_telemetry_watch(
+    struct accountd_telemetry *accountd, struct user_service *service, struct rpc_server *server)
+{
+	metric_set_collect(accountd->set, NULL, NULL);
+	accountd->service = service;
+	accountd->server = server;
+	metric_set_collect(accountd->set, accountd_telemetry_collect, accountd);
+}
+
+/* What is counted often is made at once. */
+static void
+accountd_telemetry_make_series(struct accountd_telemetry *accountd)
+{
+	struct metric_set *set = accountd->set;
+
+	for (unsigned kind = 0; kind < USER_KINDS; kind++) {
+		accountd->queue[kind] = metric_series(
+		    set, ACCOUNTD_QUEUE, (const char *[]){user_service_kind_name(kind)});
+	}
+	for (size_t i = 0; i < ACCOUNTD_OPERATIONS; i++) {
+		accountd->store_calls[i] =
+		    metric_series(set, ACCOUNTD_STORE_CALLS, &accountd_operations[i]);
+	}
+	accountd->batch_calls = metric_series(set, ACCOUNTD_BATCH_CALLS, NULL);
+	accountd->hash_ns = metric_series(set, ACCOUNTD_HASH_DURATION, NULL);
+	accountd->hash_wait_ns = metric_series(set, ACCOUNTD_HASH_QUEUE, NULL);
+}
+
+enum status_code
+accountd_telemetry_open(struct accountd_telemetry **accountd, struct telemetry *telemetry,
+    struct store *store, struct error *error)
+{
+	struct accountd_telemetry *opened = calloc(1, sizeof(*opened));
+
+	*accountd = opened;
+	if (opened != NULL) {
+		opened->set =
+		    metrics_add(telemetry->metrics, accountd_metric_rows, ACCOUNTD_METRIC_COUNT);
+	}
+	if (opened == NULL || opened->set == NULL) {
+		free(opened);
+		*accountd = NULL;
+		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
+	}
+	opened->telemetry = telemetry;
+	opened->store = store;
+	accountd_telemetry_make_series(opened);
+	store_set_observer(store, accountd_telemetry_operation, opened);
+	metric_set_collect(opened->set, accountd_telemetry_collect, opened);
+	return STATUS_OK;
+}
+
+void
+accountd_telemetry_close(struct accountd_telemetry **accountd)
+{
+	if (*accountd == NULL) {
+		return;
+	}
+	store_set_observer((*accountd)->store, NULL, NULL);
+	metric_set_collect((*accountd)->set, NULL, NULL);
+	free(*accountd);
+	*accountd = NULL;
+}
+
+struct metric_series *
+accountd_telemetry_hash_ns(const struct accountd_telemetry *accountd)
+{
+	return accountd->hash_ns;
+}
+
+struct metric_series *
+accountd_telemetry_hash_wait_ns(const struct accountd_telemetry *accountd)
+{
+	return accountd->hash_wait_ns;
+}
+
+void
+accountd_telemetry_shared(void *closure, enum store_operation operation, size_t calls)
+{
+	const struct accountd_telemetry *accountd = closure;
+
+	metric_observe(accountd->store_calls[operation], (int64_t)calls);
+}
+
+void
+accountd_telemetry_message(size_t calls, void *closure)
+{
+	const struct accountd_telemetry *accountd = closure;
+
+	metric_observe(accountd->batch_calls, (int64_t)calls);
+}
+
+/* The places of a method's series; it takes one when it is first called. */
+static _Atomic(struct metric_series *) *
+accountd_telemetry_codes(struct accountd_telemetry *accountd, const struct rpc_method *method)
+{
+	for (size_t i = 0; i < ACCOUNTD_METHODS_MAX && method != NULL; i++) {
+		struct accountd_method *place = &accountd->methods[i];
+		const struct rpc_method *there = atomic_load(&place->method);
+
+		if (there == method ||
+		    (there == NULL &&
+			atomic_compare_exchange_strong(&place->method, &there, method)) ||
+		    there == method) {
+			return place->codes;
+		}
+	}
+	return accountd->unknown;
+}
+
+static void
+accountd_telemetry_count(struct accountd_telemetry *accountd, const struct rpc_call *call,
+    enum status_code code, int64_t took_ns)
+{
+	const struct rpc_method *method = rpc_call_method(call);
+	int64_t waited_ns = rpc_call_waited_ns(call);
+	unsigned its = accountd_code(code);
+
+	metric_observe(
+	    accountd_series(accountd, &accountd_telemetry_codes(accountd, method)[its],
+		ACCOUNTD_CALL_DURATION, method == NULL ? ACCOUNTD_METHOD_NONE : method->name, its),
+	    took_ns);
+	if (waited_ns >= 0) {
+		metric_observe(accountd->queue[method->kind], waited_ns);
+	}
+}
+
+/* A method that every server has, as that by which each channel asks for its health. */
+static bool
+accountd_is_builtin(const char *method)
+{
+	static const char package[] = "mockvideo.rpc.v1.";
+
+	return strncmp(method, package, sizeof(package) - 1) == 0;
+}
+
+/* By the semantic conventions for RPC servers. Health checks begin no traces. */
+static void
+accountd_telemetry_export(const struct accountd_telemetry *accountd, const struct rpc_call *call,
+    const struct error *error, int64_t end_ns)
+{
+	const struct rpc_method *method = rpc_call_method(call);
+	const char *name = method == NULL ? ACCOUNTD_METHOD_NONE : method->name;
+	const char *parent = rpc_call_metadata(call, "traceparent");
+	const char *slash = strchr(name, '/');
+	struct trace_span span = {.begin_ns = rpc_call_received_ns(call),
+	    .end_ns = end_ns,
+	    .failed = error->code == STATUS_INTERNAL || error->code == STATUS_UNKNOWN ||
+		      error->code == STATUS_DATA_LOSS || error->code == STATUS_UNAVAILABLE ||
+		      error->code == STATUS_DEADLINE_EXCEEDED ||
+		      error->code == STATUS_UNIMPLEMENTED};
+
+	if (parent == NULL || !trace_continue(&span.trace, parent, strlen(parent))) {
+		trace_begin(&span.trace, accountd->telemetry->ratio);
+		span.trace.sampled &= !accountd_is_builtin(name);
+	}
+	if (!span.trace.sampled) {
+		return;
+	}
+	strncpy(span.name, name, sizeof(span.name) - 1);
+	trace_span_add_text(&span, "rpc.system", "nng", 3);
+	if (slash != NULL) {
+		trace_span_add_text(&span, "rpc.service", name, (size_t)(slash - name));
+		trace_span_add_text(&span, "rpc.method", slash + 1, strlen(slash + 1));
+	}
+	trace_span_add_number(&span, "rpc.grpc.status_code", error->code);
+	trace_export(accountd->telemetry->exporter, &span);
+}
+
+/*
+ * Calls that fail because the store is away are no news: that is logged once,
+ * by who watches the store. An unknown outcome is.
+ */
+static bool
+accountd_is_at_fault(const struct error *error)
+{
+	return error->code == STATUS_INTERNAL || error->code == STATUS_UNKNOWN ||
+	       error->code == STATUS_DATA_LOSS ||
+	       (error->reason != NULL && strcmp(error->reason, "OUTCOME_UNKNOWN") == 0);
+}
+
+/* The id of the call's trace as text; false when it has none. */
+static bool
+accountd_trace_id(const struct rpc_call *call, char text[TRACE_ID_LEN + 1])
+{
+	const char *parent = rpc_call_metadata(call, "traceparent");
+	struct trace trace;
+
+	if (parent == NULL || !trace_continue(&trace, parent, strlen(parent))) {
+		return false;
+	}
+	trace_write_hex(trace.id, TRACE_ID_BYTES, text);
+	return true;
+}
+
+/* Says how the call ended: at error when the service is at fault, else at debug. */
+static void
+accountd_telemetry_log(const struct rpc_call *call, const struct error *error, int64_t took_ns)
+{
+	const struct rpc_method *method = rpc_call_method(call);
+	int64_t waited_ns = rpc_call_waited_ns(call) < 0 ? 0 : rpc_call_waited_ns(call);
+	char trace[TRACE_ID_LEN + 1];
+	bool traced = accountd_trace_id(call, trace);
+	const struct log_field fields[] = {LOG_STR("method", method == NULL ? NULL : method->name),
+	    LOG_STR("requestId", rpc_call_metadata(call, "request-id")),
+	    LOG_STR("traceId", traced ? trace : NULL),
+	    LOG_STR("principal", rpc_call_metadata(call, "principal")),
+	    LOG_MS("durationMs", took_ns), LOG_MS("queueMs", waited_ns),
+	    LOG_MS("workMs", took_ns - waited_ns), LOG_STR("code", status_name(error->code)),
+	    LOG_STR("reason", error->reason)};
+
+	if (accountd_is_at_fault(error)) {
+		log_error("call failed", error, fields, sizeof(fields) / sizeof(fields[0]) - 2);
+	} else {
+		log_write(LOG_DEBUG, "call", fields, sizeof(fields) / sizeof(fields[0]));
+	}
+}
+
+static void
+accountd_telemetry_count_call(const struct rpc_call *call, const struct error *error, void *closure)
+{
+	accountd_telemetry_count(
+	    closure, call, error->code, clock_now_ns() - rpc_call_received_ns(call));
+}
+
+static void
+accountd_telemetry_log_call(const struct rpc_call *call, const struct error *error, void *closure)
+{
+	(void)closure;
+	if (log_enabled(LOG_DEBUG) || accountd_is_at_fault(error)) {
+		accountd_telemetry_log(call, error, clock_now_ns() - rpc_call_received_ns(call));
+	}
+}
+
+static void
+accountd_telemetry_trace_call(const struct rpc_call *call, const struct error *error, void *closure)
+{
+	const struct accountd_telemetry *accountd = closure;
+
+	if (accountd->telemetry->exporter != NULL) {
+		accountd_telemetry_export(accountd, call, error, clock_now_ns());
+	}
+}
+
+const struct rpc_interceptor *
+accountd_telemetry_interceptors(size_t *count)
+{
+	static const struct rpc_interceptor rows[] = {
+	    {"log", NULL, accountd_telemetry_log_call},
+	    {"trace", NULL, accountd_telemetry_trace_call},
+	    {"metrics", NULL, accountd_telemetry_count_call},
+	};
+
+	*count = sizeof(rows) / sizeof(rows[0]);
+	return rows;
+}
