@@ -127,7 +127,8 @@ class Program(Process):
 
 def accountd():
     store = "sqlite:" + os.path.join(charts.WORK, "monitored.db")
-    return Program("accountd", "accountd", "--listen=tcp://127.0.0.1:0", "--store=" + store)
+    cheap = ["--hash-mem-kib=8", "--hash-passes=1"]
+    return Program("accountd", "accountd", "--listen=tcp://127.0.0.1:0", "--store=" + store, *cheap)
 
 
 def gatewayd(name, backend):
