@@ -1,6 +1,7 @@
 #include "common/telemetry.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -110,18 +111,28 @@ telemetry_tell_memory(struct metric_scrape *scrape)
 	}
 }
 
-/* Unix time of what happened so many clock ticks after the machine was started. */
-static double
-telemetry_unix_time(unsigned long long ticks)
+/* Unix time of the machine's start, reckoned once: two clocks never agree to the nanosecond twice. */
+static double telemetry_boot_s;
+static pthread_once_t telemetry_boot_once = PTHREAD_ONCE_INIT;
+
+static void
+telemetry_reckon_boot(void)
 {
 	struct timespec unix_now;
 	struct timespec up;
 
 	clock_gettime(CLOCK_REALTIME, &unix_now);
 	clock_gettime(CLOCK_BOOTTIME, &up);
-	return (double)(unix_now.tv_sec - up.tv_sec) +
-	       (double)(unix_now.tv_nsec - up.tv_nsec) / 1e9 +
-	       (double)ticks / (double)sysconf(_SC_CLK_TCK);
+	telemetry_boot_s =
+	    (double)(unix_now.tv_sec - up.tv_sec) + (double)(unix_now.tv_nsec - up.tv_nsec) / 1e9;
+}
+
+/* Unix time of what happened so many clock ticks after the machine was started. */
+static double
+telemetry_unix_time(unsigned long long ticks)
+{
+	pthread_once(&telemetry_boot_once, telemetry_reckon_boot);
+	return telemetry_boot_s + (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
 /* The program's name, which comes before in the line, may hold anything but ends with a bracket. */

@@ -83,6 +83,7 @@ memory_and_time_are_those_of_the_process(void **state)
 	    value_of("process_virtual_memory_bytes") >= value_of("process_resident_memory_bytes"));
 	while (value_of("process_cpu_seconds_total") <= before) {
 	}
+	assert_true(value_of("process_start_time_seconds") == started);
 }
 
 static void
