@@ -185,8 +185,9 @@ rpc_tls_open(struct rpc_tls **tls, const struct rpc_tls_options *options, struct
 	atomic_init(&opened->users, 1);
 	pthread_mutex_init(&opened->lock, NULL);
 	opened->options = *options;
-	if (rpc_tls_copy(&opened->options.ca_file, options->ca_file) &
-	    rpc_tls_copy(&opened->options.cert_file, options->cert_file) &
+	opened->options.ca_file = opened->options.cert_file = opened->options.key_file = NULL;
+	if (rpc_tls_copy(&opened->options.ca_file, options->ca_file) &&
+	    rpc_tls_copy(&opened->options.cert_file, options->cert_file) &&
 	    rpc_tls_copy(&opened->options.key_file, options->key_file)) {
 		code = rpc_tls_reload(opened, error);
 	} else {
