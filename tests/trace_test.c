@@ -36,7 +36,7 @@ a_traceparent_is_gone_on_with_in_a_new_span(void **state)
 	assert_string_equal(text, "b7ad6b7169203331");
 	trace_write_parent(&first, text);
 	assert_memory_equal(text, PARENT, 36);
-	assert_memory_not_equal(text + 36, PARENT + 36, TRACE_SPAN_LEN);
+	assert_memory_not_equal(text + 36, &PARENT[36], TRACE_SPAN_LEN);
 	assert_string_equal(text + 52, "-01");
 	assert_memory_not_equal(first.span, second.span, TRACE_SPAN_BYTES);
 }
