@@ -13,6 +13,8 @@
 
 #include "integration/stack.h"
 
+#define ANSWER_MAX 8192
+
 /* The deadline of a call is far beyond what process_await_log waits for. */
 static struct stack stack = {
     .store = STACK_SQLITE,
@@ -32,6 +34,20 @@ send_request(const char *request)
 	assert_int_equal(
 	    send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
 	return fd;
+}
+
+/* All that comes until the connection is closed, as text; closes it here too. */
+static void
+receive_all(int fd, char answer[ANSWER_MAX])
+{
+	size_t len = 0;
+	ssize_t got;
+
+	while ((got = recv(fd, answer + len, ANSWER_MAX - 1 - len, 0)) > 0) {
+		len += (size_t)got;
+	}
+	answer[len] = '\0';
+	close(fd);
 }
 
 static void
@@ -56,19 +72,14 @@ requests_that_are_sent_ahead_are_answered_in_turn(void **state)
 {
 	static const char both[] = "GET /users/41 HTTP/1.1\r\nHost: x\r\n\r\n"
 				   "GET /users/42 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-	char answer[8192] = "";
-	size_t len = 0;
-	ssize_t got;
+	char answer[ANSWER_MAX];
 	int fd;
 
 	(void)state;
 	process_signal(&stack.accountd[0], SIGSTOP);
 	fd = send_request(both);
 	process_signal(&stack.accountd[0], SIGCONT);
-	while ((got = recv(fd, answer + len, sizeof(answer) - 1 - len, 0)) > 0) {
-		len += (size_t)got;
-	}
-	close(fd);
+	receive_all(fd, answer);
 	assert_non_null(strstr(answer, "user 41 not found"));
 	assert_non_null(strstr(strstr(answer, "user 41 not found"), "user 42 not found"));
 }
@@ -81,9 +92,7 @@ a_request_that_comes_while_another_is_answered_is_read_after_it(void **state)
 	static const char second[] =
 	    "GET /users/44 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 	long mark = process_log_mark(&stack.gatewayd);
-	char answer[8192] = "";
-	size_t len = 0;
-	ssize_t got;
+	char answer[ANSWER_MAX];
 	int fd;
 
 	(void)state;
@@ -91,10 +100,7 @@ a_request_that_comes_while_another_is_answered_is_read_after_it(void **state)
 	fd = send_request(first);
 	assert_int_equal(send(fd, second, strlen(second), MSG_NOSIGNAL), (ssize_t)strlen(second));
 	process_signal(&stack.accountd[0], SIGCONT);
-	while ((got = recv(fd, answer + len, sizeof(answer) - 1 - len, 0)) > 0) {
-		len += (size_t)got;
-	}
-	close(fd);
+	receive_all(fd, answer);
 	assert_non_null(strstr(answer, "user 43 not found"));
 	assert_non_null(strstr(answer, "user 44 not found"));
 	assert_false(process_log_has(&stack.gatewayd, mark, "\"status\":499"));

@@ -319,6 +319,12 @@ load_count(const struct load *load, enum load_kind kind, int status, const char 
 	return count;
 }
 
+void
+load_check_none_failed(const struct load *load)
+{
+	assert_int_equal(load->failure_count, 0);
+}
+
 double
 load_slowest_s(const struct load *load)
 {

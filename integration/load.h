@@ -56,6 +56,9 @@ double load_slowest_s(const struct load *load);
 /* Writes what failed to standard error, summed up. */
 void load_print(const struct load *load);
 
+/* Fails the test if any request failed. */
+void load_check_none_failed(const struct load *load);
+
 /*
  * Reads all users and fails the test unless each acknowledged write is there,
  * none that was refused, and none twice.

@@ -1,4 +1,7 @@
-/* A list longer than the memory that it may take, to clients fast and slow, and cut off. */
+/*
+ * A list longer than the memory that it may take, to clients fast and slow, and
+ * cut off. STREAM_USERS in the environment, a multiple of BULK, makes it longer yet.
+ */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -448,8 +451,10 @@ fill_by_bulks(void)
 static void
 prepare(void)
 {
+	const char *wanted = getenv("STREAM_USERS");
+
 	sanitized = strstr(process_program(""), "san/") != NULL;
-	users = sanitized ? USERS_SANITIZED : USERS;
+	users = wanted != NULL ? strtoul(wanted, NULL, 10) : sanitized ? USERS_SANITIZED : USERS;
 	if (both_stack.store == STACK_MYSQL) {
 		fill_mysql();
 	} else {
