@@ -367,6 +367,7 @@ without_an_endpoint_a_call_fails_unless_it_waits(void **state)
 	backend = backend_open(url);
 	assert_non_null(backend);
 	caller_expect_text(waiting, "late");
+	caller_wait_serving(channel, 1); /* it is asked first */
 	assert_true(rpc_channel_ready(channel));
 	rpc_channel_close(&channel);
 	backend_close(&backend);

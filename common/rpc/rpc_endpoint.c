@@ -334,7 +334,7 @@ rpc_endpoint_follow(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 	}
 	if (endpoint->connected && !endpoint->was_connected) {
 		endpoint->was_connected = true;
-		endpoint->health = RPC_HEALTH_SERVING;
+		endpoint->health = RPC_HEALTH_NOT_SERVING; /* until it says that it serves */
 		rpc_probe_start(endpoint, todo);
 		rpc_channel_place_waiting(endpoint->channel, todo);
 	}
