@@ -9,8 +9,8 @@
  */
 #include <account/v1/user.pb-c.h>
 #include <common/arena.h>
-#include <common/rpc/rpc_stub.h>
-#include <common/rpc/rpc_transport.h>
+#include <common/rpc/client/rpc_stub.h>
+#include <common/rpc/net/rpc_transport.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>

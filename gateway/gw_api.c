@@ -7,8 +7,8 @@
 #include "common/buf.h"
 #include "common/conf.h"
 #include "common/log.h"
-#include "common/rpc/rpc_channel.h"
-#include "common/rpc/rpc_tls.h"
+#include "common/rpc/client/rpc_channel.h"
+#include "common/rpc/net/rpc_tls.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conf.h"
 

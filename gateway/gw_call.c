@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "common/rpc/rpc_channel.h"
+#include "common/rpc/client/rpc_channel.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_telemetry.h"

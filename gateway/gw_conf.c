@@ -4,7 +4,7 @@
 
 #include "common/address.h"
 #include "common/log.h"
-#include "common/rpc/rpc_url.h"
+#include "common/rpc/net/rpc_url.h"
 #include "common/telemetry.h"
 #include "common/version.h"
 

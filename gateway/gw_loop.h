@@ -21,7 +21,7 @@
 #include <sys/queue.h>
 
 #include "common/buf.h"
-#include "common/rpc/rpc_channel.h"
+#include "common/rpc/client/rpc_channel.h"
 #include "common/status.h"
 
 struct arena;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/arena.h"
-#include "common/rpc/rpc_channel.h"
+#include "common/rpc/client/rpc_channel.h"
 #include "gateway/gw_access.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_bulk.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/rpc/rpc_channel.h"
+#include "common/rpc/client/rpc_channel.h"
 #include "common/telemetry.h"
 #include "common/trace_export.h"
 #include "gateway/gw_api.h"

@@ -16,7 +16,7 @@
 
 #include "build/gen/toy/toy.pb-c.h"
 #include "common/arena.h"
-#include "common/rpc/rpc_server.h"
+#include "common/rpc/server/rpc_server.h"
 #include "integration/http.h"
 #include "integration/json_get.h"
 #include "integration/process.h"

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "common/rpc/rpc_channel.h"
+#include "common/rpc/client/rpc_channel.h"
 
 struct caller;
 

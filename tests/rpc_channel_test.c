@@ -1,4 +1,4 @@
-#include "common/rpc/rpc_channel.h"
+#include "common/rpc/client/rpc_channel.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "common/rpc/rpc_transport.h"
+#include "common/rpc/net/rpc_transport.h"
 #include "tests/rpc_backend.h"
 #include "tests/rpc_caller.h"
 

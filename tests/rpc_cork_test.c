@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "common/rpc/rpc_channel.h"
-#include "common/rpc/rpc_transport.h"
+#include "common/rpc/client/rpc_channel.h"
+#include "common/rpc/net/rpc_transport.h"
 #include "tests/rpc_backend.h"
 #include "tests/rpc_caller.h"
 

@@ -1,4 +1,4 @@
-#include "common/rpc/rpc_envelope.h"
+#include "common/rpc/wire/rpc_envelope.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

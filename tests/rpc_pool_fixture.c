@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/rpc/rpc_server.h"
+#include "common/rpc/server/rpc_server.h"
 #include "tests/rpc_service.h"
 
 struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "common/rpc/rpc_pool.h"
+#include "common/rpc/server/rpc_pool.h"
 #include "tests/rpc_peer.h"
 
 #define RUNS_MAX 4096

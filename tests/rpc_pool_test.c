@@ -1,4 +1,4 @@
-#include "common/rpc/rpc_pool.h"
+#include "common/rpc/server/rpc_pool.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "common/rpc/rpc_server.h"
-#include "common/rpc/rpc_transport.h"
+#include "common/rpc/net/rpc_transport.h"
+#include "common/rpc/server/rpc_server.h"
 #include "tests/rpc_pool_fixture.h"
 #include "tests/rpc_service.h"
 

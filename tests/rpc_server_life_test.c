@@ -1,4 +1,4 @@
-#include "common/rpc/rpc_server.h"
+#include "common/rpc/server/rpc_server.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "common/rpc/rpc_transport.h"
+#include "common/rpc/net/rpc_transport.h"
 #include "tests/rpc_peer.h"
 #include "tests/rpc_service.h"
 

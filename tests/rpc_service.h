@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "common/rpc/rpc_server.h"
+#include "common/rpc/server/rpc_server.h"
 #include "tests/rpc_peer.h"
 
 #define SERVICE_HELD_MAX          64

@@ -1,4 +1,4 @@
-#include "common/rpc/rpc_stub.h"
+#include "common/rpc/client/rpc_stub.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "common/arena.h"
-#include "common/rpc/rpc_sync.h"
-#include "common/rpc/rpc_transport.h"
+#include "common/rpc/client/rpc_sync.h"
+#include "common/rpc/net/rpc_transport.h"
 #include "tests/rpc_backend.h"
 #include "tests/rpc_caller.h"
 #include "tests/rpc_service.h"

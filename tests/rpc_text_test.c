@@ -1,4 +1,4 @@
-#include "common/rpc/rpc_text.h"
+#include "common/rpc/wire/rpc_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "common/rpc/rpc_timer.h"
+#include "common/rpc/client/rpc_timer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "common/rpc/rpc_server.h"
-#include "common/rpc/rpc_tls.h"
-#include "common/rpc/rpc_transport.h"
+#include "common/rpc/net/rpc_tls.h"
+#include "common/rpc/net/rpc_transport.h"
+#include "common/rpc/server/rpc_server.h"
 #include "tests/certificate.h"
 #include "tests/rpc_caller.h"
 #include "tests/rpc_service.h"

@@ -1,4 +1,4 @@
-#include "common/rpc/rpc_url.h"
+#include "common/rpc/net/rpc_url.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "common/rpc/rpc_wire.h"
+#include "common/rpc/wire/rpc_wire.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/rpc/rpc_channel.h"
+#include "common/rpc/client/rpc_channel.h"
 
 #define SPAN(literal) ((struct rpc_span){(const uint8_t *)(literal), sizeof(literal) - 1})
 

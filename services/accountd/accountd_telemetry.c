@@ -6,7 +6,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/rpc/rpc_server.h"
+#include "common/rpc/server/rpc_server.h"
 #include "common/telemetry.h"
 #include "common/trace_export.h"
 #include "services/accountd/accountd_metric.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/arena.h"
-#include "common/rpc/rpc_envelope.h"
+#include "common/rpc/wire/rpc_envelope.h"
 #include "services/accountd/password.h"
 #include "services/accountd/user_message.h"
 

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/rpc/rpc_server.h"
+#include "common/rpc/server/rpc_server.h"
 #include "services/accountd/password.h"
 #include "services/accountd/store.h"
 

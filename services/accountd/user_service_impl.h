@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "common/rpc/rpc_pool.h"
+#include "common/rpc/server/rpc_pool.h"
 #include "services/accountd/store.h"
 #include "services/accountd/user_service.h"
 

@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "common/rpc/rpc_transport.h"
+#include "common/rpc/net/rpc_transport.h"
 #include "common/spelling.h"
 #include "tools/mvctl/mvctl_commands.h"
 #include "tools/mvctl/mvctl_options.h"

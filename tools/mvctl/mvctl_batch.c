@@ -6,7 +6,7 @@
 
 #include "common/arena.h"
 #include "common/buf.h"
-#include "common/rpc/rpc_channel.h"
+#include "common/rpc/client/rpc_channel.h"
 #include "tools/mvctl/mvctl_method.h"
 #include "tools/mvctl/mvctl_options.h"
 #include "tools/mvctl/mvctl_report.h"

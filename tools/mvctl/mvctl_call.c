@@ -4,7 +4,7 @@
 
 #include "common/arena.h"
 #include "common/buf.h"
-#include "common/rpc/rpc_sync.h"
+#include "common/rpc/client/rpc_sync.h"
 #include "gateway/schema.h"
 #include "tools/mvctl/mvctl_batch.h"
 #include "tools/mvctl/mvctl_commands.h"

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/rpc/rpc_sync.h"
+#include "common/rpc/client/rpc_sync.h"
 #include "mockvideo/rpc.pb-c.h"
 #include "tools/mvctl/mvctl_commands.h"
 #include "tools/mvctl/mvctl_options.h"

@@ -4,7 +4,7 @@
 
 #include "common/arena.h"
 #include "common/buf.h"
-#include "common/rpc/rpc_channel.h"
+#include "common/rpc/client/rpc_channel.h"
 #include "gateway/json.h"
 #include "tools/mvctl/mvctl_catalog.h"
 #include "tools/mvctl/mvctl_options.h"

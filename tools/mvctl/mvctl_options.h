@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/rpc/rpc_channel.h"
-#include "common/rpc/rpc_envelope.h"
+#include "common/rpc/client/rpc_channel.h"
+#include "common/rpc/wire/rpc_envelope.h"
 
 #define MVCTL_OPERANDS_MAX 2
 

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "common/arena.h"
-#include "common/rpc/rpc_sync.h"
-#include "common/rpc/rpc_tls.h"
+#include "common/rpc/client/rpc_sync.h"
+#include "common/rpc/net/rpc_tls.h"
 #include "mockvideo/rpc.pb-c.h"
 #include "tools/mvctl/mvctl_options.h"
 #include "tools/mvctl/mvctl_report.h"

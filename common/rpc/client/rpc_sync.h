@@ -1,0 +1,14 @@
+/* Calls that are waited for, for threads that may block. Any thread. */
+#ifndef COMMON_RPC_SYNC_H
+#define COMMON_RPC_SYNC_H
+
+#include "common/rpc/client/rpc_channel.h"
+
+/*
+ * Makes a call and waits for its end, which its deadline bounds. Gives its
+ * reply, for rpc_reply_free, or NULL without memory. Not to be called in a
+ * callback of a channel, nor while the channel is being closed.
+ */
+struct rpc_reply *rpc_sync_call(struct rpc_channel *channel, const struct rpc_request *request);
+
+#endif
