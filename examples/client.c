@@ -110,6 +110,8 @@ create_then_read(
 	calls_start(calls, 2);
 	get.id = calls->id;
 	account__v1__user_service__get_user(&users->service, &get, got, calls);
+	list.account_id_presence_case =
+	    ACCOUNT__V1__LIST_USERS_REQUEST__ACCOUNT_ID_PRESENCE_ACCOUNT_ID;
 	list.account_id = 7;
 	account__v1__user_service__list_users(&users->service, &list, listed, calls);
 	calls_wait(calls);

@@ -54,6 +54,21 @@ struct gw_query {
 	bool *seen; /* by field of the input */
 };
 
+/*
+ * A parameter that was given and can't be told from one left out would let
+ * pass what it was to keep away. Paging has zero for "as if left out" (AIP-158).
+ */
+static void
+gw_query_check_presence(const struct gw_query *query, const struct schema_field *field)
+{
+	if (field != query->route->page_size && field != query->route->page_token &&
+	    schema_field_is_lost(field, query->message)) {
+		error_violation(query->error, query->arena, field->json_name,
+		    "must not be zero, false or empty, which would be as if it were not given: "
+		    "leave it out");
+	}
+}
+
 static void
 gw_query_read_value(struct gw_query *query, const struct route_text *name, struct route_text value)
 {
@@ -75,7 +90,10 @@ gw_query_read_value(struct gw_query *query, const struct route_text *name, struc
 		return;
 	}
 	*seen = true;
-	json_read_text(field, value.data, value.len, query->arena, query->message, query->error);
+	if (json_read_text(
+		field, value.data, value.len, query->arena, query->message, query->error)) {
+		gw_query_check_presence(query, field);
+	}
 }
 
 /* Reads name=value. Gives 0 or the HTTP status. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/arena.h"
+#include "gateway/schema_layout.h"
 #include "gateway/schema_option.h"
 #include "gateway/schema_type.h"
 
@@ -263,6 +264,26 @@ schema_find_field(const struct schema_message *message, const char *name, size_t
 		}
 	}
 	return NULL;
+}
+
+/* What protobuf-c takes for zero when it packs, and leaves out. */
+bool
+schema_field_is_lost(const struct schema_field *field, const ProtobufCMessage *message)
+{
+	static const char zero[sizeof(uint64_t)];
+	const void *value = (const char *)message + field->wire->offset;
+
+	if ((field->wire->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
+		return false;
+	}
+	switch (field->wire->type) {
+	case PROTOBUF_C_TYPE_FLOAT: return *(const float *)value == 0;
+	case PROTOBUF_C_TYPE_DOUBLE: return *(const double *)value == 0;
+	case PROTOBUF_C_TYPE_STRING: return **(const char *const *)value == '\0';
+	case PROTOBUF_C_TYPE_BYTES: return ((const ProtobufCBinaryData *)value)->len == 0;
+	case PROTOBUF_C_TYPE_MESSAGE: return *(const void *const *)value == NULL;
+	default: return memcmp(value, zero, schema_layout_size(field->wire->type)) == 0;
+	}
 }
 
 bool

@@ -87,6 +87,12 @@ const struct schema_field *schema_find_field(
  */
 const char *schema_template_problem(const struct schema_message *message, const char *template);
 
+/*
+ * True when a field that is no list has its zero value in message and no
+ * presence: what is packed of the message does not say that it was given.
+ */
+bool schema_field_is_lost(const struct schema_field *field, const ProtobufCMessage *message);
+
 /* Whether a field is a map, of whose entries schema_field_message tells. */
 bool schema_field_is_map(const struct schema_field *field);
 

@@ -83,6 +83,15 @@ toy_list(struct rpc_call *call, void *closure)
 	if (request == NULL) {
 		return;
 	}
+	if (request->squeaks_presence_case !=
+	    TOY__V1__LIST_TOYS_REQUEST__SQUEAKS_PRESENCE__NOT_SET) {
+		toys[0].id = request->squeaks ? 2 : 1;
+		toys[0].squeaks = request->squeaks;
+		response.n_toys = 1;
+		response.toys = list;
+		rpc_call_finish(call, &response.base);
+		return;
+	}
 	before = atoi(request->page_token);
 	response.n_toys = before + 2 > TOYS ? (size_t)(TOYS - before) : 2;
 	response.toys = list;
@@ -206,6 +215,20 @@ all_pages_of_toys_are_one_list(void **state)
 }
 
 static void
+a_filter_reaches_the_service_with_its_zero_value(void **state)
+{
+	const struct http_answer *answer = http_send(http, "GET /toys?squeaks=false", NULL, NULL);
+
+	(void)state;
+	assert_int_equal(answer->status, 200);
+	assert_non_null(strstr(answer->body, "\"id\":1,"));
+	assert_null(strstr(answer->body, "\"id\":2,"));
+	answer = http_send(http, "GET /toys?sold=false", NULL, NULL);
+	assert_int_equal(answer->status, 400);
+	assert_non_null(strstr(answer->body, "\"field\":\"sold\""));
+}
+
+static void
 a_reason_has_the_status_that_the_proto_gives_it(void **state)
 {
 	const struct http_answer *answer = http_send(http, "GET /toys/13", NULL, NULL);
@@ -294,6 +317,7 @@ main(void)
 	    cmocka_unit_test(the_service_is_given_the_callers_trace_with_the_gateways_span),
 	    cmocka_unit_test(what_is_no_trace_is_not_passed_on),
 	    cmocka_unit_test(all_pages_of_toys_are_one_list),
+	    cmocka_unit_test(a_filter_reaches_the_service_with_its_zero_value),
 	    cmocka_unit_test(a_reason_has_the_status_that_the_proto_gives_it),
 	    cmocka_unit_test(a_method_the_service_lacks_is_501),
 	    cmocka_unit_test(users_are_unknown_to_this_gateway),

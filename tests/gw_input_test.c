@@ -1,4 +1,4 @@
-/* Input messages of the build's own methods. */
+/* Input messages of the build's own methods, and of the toy's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,12 +12,16 @@
 #include "gateway/gw_api.h"
 #include "gateway/gw_input.h"
 #include "tests/schema_file.h"
+#include "toy/toy.pb-c.h"
 
 #define JSON "application/json"
 
 struct fixture {
 	struct schema *schema;
-	struct route_table *routes;
+	struct schema *toy_schema;
+	struct route_table *users;
+	struct route_table *toys;
+	const struct route_table *routes; /* of the two, those that are read for */
 	struct arena *arena;
 	struct gw_api api;
 	bool bulk;
@@ -36,7 +40,10 @@ open_fixture(void **state)
 
 	assert_non_null(fixture);
 	fixture->schema = schema_file_load(SCHEMA_FILE_MOCKVIDEO);
-	assert_int_equal(route_table_new(&fixture->routes, fixture->schema, &error), STATUS_OK);
+	fixture->toy_schema = schema_file_load(SCHEMA_FILE_TOY);
+	assert_int_equal(route_table_new(&fixture->users, fixture->schema, &error), STATUS_OK);
+	assert_int_equal(route_table_new(&fixture->toys, fixture->toy_schema, &error), STATUS_OK);
+	fixture->routes = fixture->users;
 	fixture->arena = arena_new(1 << 20);
 	assert_non_null(fixture->arena);
 	fixture->api.body_max_bytes = 200;
@@ -51,8 +58,10 @@ close_fixture(void **state)
 {
 	struct fixture *fixture = *state;
 
-	route_table_free(&fixture->routes);
+	route_table_free(&fixture->users);
+	route_table_free(&fixture->toys);
 	schema_free(&fixture->schema);
+	schema_free(&fixture->toy_schema);
 	arena_free(&fixture->arena);
 	free(fixture);
 	return 0;
@@ -167,6 +176,98 @@ the_query_fills_fields_by_name(void **state)
 	assert_int_equal(list(fixture, "account_id=9")->account_id, 9);
 	assert_string_equal(list(fixture, "email=a=b")->email, "a=b");
 	assert_string_equal(list(fixture, "email")->email, "");
+}
+
+static const Toy__V1__ListToysRequest *
+list_toys(struct fixture *fixture, const char *query)
+{
+	assert_int_equal(read_input(fixture, "GET", "/toys", query, NULL, NULL,
+			     &toy__v1__list_toys_request__descriptor),
+	    0);
+	return (const Toy__V1__ListToysRequest *)fixture->message;
+}
+
+static void
+a_parameter_with_presence_arrives_with_its_zero_value(void **state)
+{
+	struct fixture *fixture = *state;
+	const Account__V1__ListUsersRequest *users;
+	const Toy__V1__ListToysRequest *toys;
+
+	users = list(fixture, "accountid=0&email=&role=0&name_prefix");
+	assert_int_equal(users->account_id_presence_case,
+	    ACCOUNT__V1__LIST_USERS_REQUEST__ACCOUNT_ID_PRESENCE_ACCOUNT_ID);
+	assert_int_equal(users->account_id, 0);
+	assert_int_equal(
+	    users->email_presence_case, ACCOUNT__V1__LIST_USERS_REQUEST__EMAIL_PRESENCE_EMAIL);
+	assert_string_equal(users->email, "");
+	assert_int_equal(users->name_prefix_presence_case,
+	    ACCOUNT__V1__LIST_USERS_REQUEST__NAME_PREFIX_PRESENCE_NAME_PREFIX);
+	assert_int_equal(list(fixture, "page_size=1")->account_id_presence_case,
+	    ACCOUNT__V1__LIST_USERS_REQUEST__ACCOUNT_ID_PRESENCE__NOT_SET);
+
+	fixture->routes = fixture->toys;
+	toys = list_toys(fixture, "color=0&squeaks=false&makerName=");
+	assert_int_equal(
+	    toys->color_presence_case, TOY__V1__LIST_TOYS_REQUEST__COLOR_PRESENCE_COLOR);
+	assert_int_equal(
+	    toys->squeaks_presence_case, TOY__V1__LIST_TOYS_REQUEST__SQUEAKS_PRESENCE_SQUEAKS);
+	assert_int_equal(toys->maker_case, TOY__V1__LIST_TOYS_REQUEST__MAKER_MAKER_NAME);
+	toys = list_toys(fixture, "makerId=0");
+	assert_int_equal(toys->maker_case, TOY__V1__LIST_TOYS_REQUEST__MAKER_MAKER_ID);
+	fixture->routes = fixture->users;
+}
+
+static void
+a_zero_value_that_would_get_lost_is_refused(void **state)
+{
+	static const char *const lost[] = {"weight_grams=0", "weight_grams=-0",
+	    "name_prefix=", "name_prefix", "sold=false", "price=0", "price=-0.0", "size=0e5",
+	    "picture=", "paint=0"};
+	struct fixture *fixture = *state;
+	const Toy__V1__ListToysRequest *request;
+
+	fixture->routes = fixture->toys;
+	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
+		assert_int_equal(
+		    read_input(fixture, "GET", "/toys", lost[i], NULL, NULL, NULL), 400);
+		assert_int_equal(fixture->error.violation_count, 1);
+		assert_memory_equal(lost[i], fixture->error.violations[0].field,
+		    strlen(fixture->error.violations[0].field));
+		assert_non_null(strstr(fixture->error.violations[0].description, "leave it out"));
+	}
+	request = list_toys(fixture, "page_size=0&page_token=&weight_grams=-1&name_prefix=T"
+				     "&sold=true&price=0.5&size=1&picture=AA&paint=-1");
+	assert_int_equal(request->weight_grams, -1);
+	assert_int_equal(request->picture.len, 1);
+	fixture->routes = fixture->users;
+}
+
+/* A filter of ours without it would refuse values that some rows may have. */
+static void
+every_query_parameter_of_our_services_has_presence(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t seen = 0;
+
+	for (size_t i = 0; i < schema_method_count(fixture->schema); i++) {
+		const struct schema_method *method = schema_method(fixture->schema, i);
+
+		for (size_t j = 0; j < method->binding_count * method->input->field_count; j++) {
+			const struct schema_field *field =
+			    &method->input->fields[j % method->input->field_count];
+			const char *path = method->bindings[j / method->input->field_count]->path;
+			const char *body = method->bindings[j / method->input->field_count]->body;
+
+			if (strncmp(field->json_name, "page_", 5) == 0 || *body != '\0' ||
+			    strstr(path, field->json_name) != NULL) {
+				continue;
+			}
+			assert_true((field->wire->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0);
+			seen++;
+		}
+	}
+	assert_true(seen >= 4);
 }
 
 static void
@@ -336,6 +437,9 @@ main(void)
 	    cmocka_unit_test(the_path_fills_its_field),
 	    cmocka_unit_test(a_path_of_a_wrong_type_is_refused),
 	    cmocka_unit_test(the_query_fills_fields_by_name),
+	    cmocka_unit_test(a_parameter_with_presence_arrives_with_its_zero_value),
+	    cmocka_unit_test(a_zero_value_that_would_get_lost_is_refused),
+	    cmocka_unit_test(every_query_parameter_of_our_services_has_presence),
 	    cmocka_unit_test(a_page_that_is_asked_for_is_noticed),
 	    cmocka_unit_test(parameters_that_do_not_fit_are_named),
 	    cmocka_unit_test(a_broken_escape_in_the_query_is_refused),

@@ -204,6 +204,12 @@ a_bulk_of_too_many_is_refused_as_a_whole(void **state)
 	assert_null(user_get(&at, 1));
 }
 
+/* Gives a filter of a ListUsersRequest. */
+#define LIST_BY(request, field, FIELD, value)                                                      \
+	((request).field##_presence_case =                                                         \
+		ACCOUNT__V1__LIST_USERS_REQUEST__##FIELD##_PRESENCE_##FIELD,                       \
+	    (request).field = (value))
+
 static Account__V1__ListUsersResponse *
 list(const Account__V1__ListUsersRequest *request)
 {
@@ -280,7 +286,7 @@ a_page_token_of_another_list_is_refused(void **state)
 	(void)state;
 	fill(4);
 	request.page_size = 1;
-	request.account_id = 1;
+	LIST_BY(request, account_id, ACCOUNT_ID, 1);
 	page = list(&request);
 	request.page_token = page->next_page_token;
 	request.account_id = 2;
@@ -305,11 +311,10 @@ filters_choose_users(void **state)
 
 	(void)state;
 	fill(10);
-	by_account.account_id = 2;
-	by_email.email = (char *)(uintptr_t) "USER3@example.com";
-	by_role.role_presence_case = ACCOUNT__V1__LIST_USERS_REQUEST__ROLE_PRESENCE_ROLE;
-	by_role.role = ACCOUNT__V1__ROLE__ROLE_OWNER;
-	by_name.name_prefix = (char *)(uintptr_t) "Ad";
+	LIST_BY(by_account, account_id, ACCOUNT_ID, 2);
+	LIST_BY(by_email, email, EMAIL, (char *)(uintptr_t) "USER3@example.com");
+	LIST_BY(by_role, role, ROLE, ACCOUNT__V1__ROLE__ROLE_OWNER);
+	LIST_BY(by_name, name_prefix, NAME_PREFIX, (char *)(uintptr_t) "Ad");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		Account__V1__ListUsersResponse *page = list(cases[i].request);
 
@@ -325,12 +330,28 @@ every_fault_of_a_list_is_told_at_once(void **state)
 
 	(void)state;
 	request.page_size = 1001;
-	request.account_id = -1;
-	request.role_presence_case = ACCOUNT__V1__LIST_USERS_REQUEST__ROLE_PRESENCE_ROLE;
-	request.role = (Account__V1__Role)-1;
+	LIST_BY(request, account_id, ACCOUNT_ID, -1);
+	LIST_BY(request, role, ROLE, (Account__V1__Role)-1);
 	request.page_token = (char *)(uintptr_t) "made up";
 	user_expect_violations(
-	    user_ask(&at, "ListUsers", &request.base), "page_size,accountid,role,page_token");
+	    user_ask(&at, "ListUsers", &request.base), "accountid,role,page_size,page_token");
+}
+
+/* What was given is known on the wire even when it is zero or empty. */
+static void
+a_filter_with_its_zero_value_is_refused(void **state)
+{
+	Account__V1__ListUsersRequest request = ACCOUNT__V1__LIST_USERS_REQUEST__INIT;
+	char nothing[] = "";
+
+	(void)state;
+	fill(1);
+	LIST_BY(request, account_id, ACCOUNT_ID, 0);
+	user_expect_violations(user_ask(&at, "ListUsers", &request.base), "accountid");
+	LIST_BY(request, email, EMAIL, nothing);
+	LIST_BY(request, name_prefix, NAME_PREFIX, nothing);
+	user_expect_violations(
+	    user_ask(&at, "ListUsers", &request.base), "accountid,email,name_prefix");
 }
 
 /*
@@ -382,6 +403,7 @@ main(void)
 	    CASE(a_page_token_of_another_list_is_refused),
 	    CASE(filters_choose_users),
 	    CASE(every_fault_of_a_list_is_told_at_once),
+	    CASE(a_filter_with_its_zero_value_is_refused),
 	    cmocka_unit_test_setup_teardown(
 		reads_are_answered_while_passwords_are_hashed, setup_slow, teardown),
 	};

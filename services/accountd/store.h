@@ -41,7 +41,7 @@ struct store_options {
 	uint32_t connect_timeout_ms;
 };
 
-/* Rows to be listed; what is NULL or -1 (account_id: 0) lets every row pass. */
+/* Rows to be listed; what is NULL or -1 (account_id: 0) was not given: every row passes. */
 struct store_filter {
 	int64_t account_id;
 	const char *email;

@@ -10,6 +10,11 @@
 
 #define PAGE_SIZE_MAX 1000
 
+/* Whether a filter of a ListUsersRequest is given, whatever its value. */
+#define LIST_GIVES(request, field, FIELD)                                                          \
+	((request)->field##_presence_case ==                                                       \
+	    ACCOUNT__V1__LIST_USERS_REQUEST__##FIELD##_PRESENCE_##FIELD)
+
 static void
 user_fail_no_memory(struct rpc_call *call)
 {
@@ -103,23 +108,45 @@ user_get_run(void *closure, struct rpc_call **calls, size_t count)
 	}
 }
 
-static bool
-user_list_has_role(const Account__V1__ListUsersRequest *request)
-{
-	return request->role_presence_case == ACCOUNT__V1__LIST_USERS_REQUEST__ROLE_PRESENCE_ROLE;
-}
-
-/* The filters of a request; their strings are borrowed from it. */
+/*
+ * The filters of a request; their strings are borrowed from it. Adds to error
+ * those that are given with a value that lets no user pass, or all.
+ */
 static struct store_filter
-user_list_filter(const Account__V1__ListUsersRequest *request)
+user_list_filter(
+    const Account__V1__ListUsersRequest *request, struct arena *arena, struct error *error)
 {
-	return (struct store_filter){.account_id = request->account_id,
-	    .email = *request->email == '\0' ? NULL : request->email,
-	    .role = user_list_has_role(request) ? (int32_t)request->role : -1,
-	    .name_prefix = *request->name_prefix == '\0' ? NULL : request->name_prefix};
+	struct store_filter filter = {.role = USER_ROLE_NONE};
+
+	if (LIST_GIVES(request, account_id, ACCOUNT_ID)) {
+		filter.account_id = request->account_id;
+		if (filter.account_id < 1 || filter.account_id > USER_ACCOUNT_ID_MAX) {
+			error_violation(error, arena, "accountid", "must be 1 to 2147483647");
+		}
+	}
+	if (LIST_GIVES(request, email, EMAIL)) {
+		filter.email = request->email;
+		if (*filter.email == '\0') {
+			error_violation(error, arena, "email", "must not be empty");
+		}
+	}
+	if (LIST_GIVES(request, role, ROLE)) {
+		filter.role = (int32_t)request->role;
+		if (filter.role < USER_ROLE_OWNER || filter.role > USER_ROLE_RESTRICTED) {
+			error_violation(
+			    error, arena, "role", "must be 0 (owner), 1 (admin) or 2 (restricted)");
+		}
+	}
+	if (LIST_GIVES(request, name_prefix, NAME_PREFIX)) {
+		filter.name_prefix = request->name_prefix;
+		if (*filter.name_prefix == '\0') {
+			error_violation(error, arena, "name_prefix", "must not be empty");
+		}
+	}
+	return filter;
 }
 
-/* Adds what is wrong with the request to error; reads the token into after_id. */
+/* Adds what else is wrong with the request to error; reads the token into after_id. */
 static void
 user_list_check(const struct user_service *service, const Account__V1__ListUsersRequest *request,
     const struct store_filter *filter, int64_t *after_id, struct arena *arena, struct error *error)
@@ -127,14 +154,6 @@ user_list_check(const struct user_service *service, const Account__V1__ListUsers
 	*after_id = 0;
 	if (request->page_size < 0 || request->page_size > PAGE_SIZE_MAX) {
 		error_violation(error, arena, "page_size", "must be 1 to 1000");
-	}
-	if (filter->account_id < 0 || filter->account_id > USER_ACCOUNT_ID_MAX) {
-		error_violation(error, arena, "accountid", "must be 1 to 2147483647");
-	}
-	if (user_list_has_role(request) &&
-	    (filter->role < USER_ROLE_OWNER || filter->role > USER_ROLE_RESTRICTED)) {
-		error_violation(
-		    error, arena, "role", "must be 0 (owner), 1 (admin) or 2 (restricted)");
 	}
 	if (*request->page_token != '\0' && !page_token_read(store_watch_page_key(service->watch),
 						filter, request->page_token, after_id)) {
@@ -189,7 +208,7 @@ user_list_one(struct user_worker *worker, struct rpc_call *call)
 	if (request == NULL) {
 		return;
 	}
-	filter = user_list_filter(request);
+	filter = user_list_filter(request, rpc_call_arena(call), &error);
 	user_list_check(worker->service, request, &filter, &after_id, rpc_call_arena(call), &error);
 	if (error.code != STATUS_OK) {
 		rpc_call_fail(call, &error);
