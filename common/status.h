@@ -1,6 +1,7 @@
 /*
  * How a call ends: one of gRPC's sixteen codes, the same across every
- * boundary, and beside it what people and programs are told.
+ * boundary, and beside it what people and programs are told. The names in
+ * __asm__ are explained in common/arena.h.
  */
 #ifndef COMMON_STATUS_H
 #define COMMON_STATUS_H
@@ -8,6 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct arena;
 
@@ -38,7 +43,7 @@ enum status_code {
 };
 
 /* "NOT_FOUND"; "UNKNOWN" for a number that is no code. */
-const char *status_name(enum status_code code);
+const char *status_name(enum status_code code) __asm__("rpc_status_name");
 
 /* One fault of a request: where, and what would be right. */
 struct violation {
@@ -69,10 +74,10 @@ struct error {
  * question marks: in error_detail and error_violation too.
  */
 enum status_code error_set(struct error *error, enum status_code code, const char *reason,
-    const char *format, ...) __attribute__((format(printf, 4, 5)));
+    const char *format, ...) __asm__("rpc_error_set") __attribute__((format(printf, 4, 5)));
 
 /* Says more for the log alone. */
-void error_detail(struct error *error, const char *format, ...)
+void error_detail(struct error *error, const char *format, ...) __asm__("rpc_error_detail")
     __attribute__((format(printf, 2, 3)));
 
 /*
@@ -81,6 +86,10 @@ void error_detail(struct error *error, const char *format, ...)
  * description. Past 100 violations further ones are not kept.
  */
 void error_violation(struct error *error, struct arena *arena, const char *field,
-    const char *format, ...) __attribute__((format(printf, 4, 5)));
+    const char *format, ...) __asm__("rpc_error_violation") __attribute__((format(printf, 4, 5)));
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

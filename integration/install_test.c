@@ -13,9 +13,11 @@
 
 /* The client is built as this test is, so that it is checked by the same means. */
 #ifdef __clang__
-#define COMPILER "clang"
+#define COMPILER     "clang"
+#define COMPILER_CXX "clang++"
 #else
-#define COMPILER "gcc"
+#define COMPILER     "gcc"
+#define COMPILER_CXX "g++"
 #endif
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZERS "-fsanitize=address,undefined"
@@ -100,7 +102,7 @@ every_part_is_installed(void **state)
 	}
 }
 
-/* Each by itself, so that none needs another before it. */
+/* Each by itself, so that none needs another before it, in C and in C++. */
 static void
 every_header_compiles_by_itself(void **state)
 {
@@ -110,6 +112,9 @@ every_header_compiles_by_itself(void **state)
 	    "while read -r header; do\n"
 	    "	echo \"#include <${header#./}>\" | " COMPILER " -std=c11 -Wall -Wextra -Werror \\\n"
 	    "		$(pkg-config --cflags mockvideo-rpc) -fsyntax-only -x c - || exit 1\n"
+	    "	echo \"#include <${header#./}>\" | " COMPILER_CXX
+	    " -std=c++11 -Wall -Wextra -Werror \\\n"
+	    "		$(pkg-config --cflags mockvideo-rpc) -fsyntax-only -x c++ - || exit 1\n"
 	    "done <\"$1/headers\"\n"
 	    "wc -l <\"$1/headers\"\n";
 	const char *argv[] = {"bash", "-c", script, prefix, dir, NULL};

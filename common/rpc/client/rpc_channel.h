@@ -12,6 +12,10 @@
 
 #include "common/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct arena;
 struct rpc_channel;
 struct rpc_pending;
@@ -187,5 +191,9 @@ struct rpc_endpoint_status {
 /* Calls visit for each endpoint, with the channel locked: it must neither block nor use it. */
 void rpc_channel_visit_endpoints(struct rpc_channel *channel,
     void (*visit)(const struct rpc_endpoint_status *status, void *closure), void *closure);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -25,6 +25,10 @@
 
 #include "common/rpc/client/rpc_channel.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct arena;
 
 /*
@@ -78,5 +82,9 @@ const struct error *rpc_stub_error(void);
  */
 ProtobufCMessage *rpc_stub_call(const struct rpc_stub *stub, const char *method,
     const ProtobufCMessage *input, struct arena *arena, struct error *error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

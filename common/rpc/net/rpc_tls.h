@@ -12,6 +12,10 @@
 
 #include "common/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct rpc_tls;
 
 /* Text is copied. All files are PEM; NULL or empty: there is none. */
@@ -54,5 +58,9 @@ void rpc_tls_fault(struct rpc_tls *tls, char fault[RPC_TLS_FAULT_MAX]);
  * more once this has returned. NULL is fine.
  */
 void rpc_tls_close(struct rpc_tls **tls);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 
 #include "common/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * Fills error for a result of NNG that is not 0, about doing something to a
  * URL: rpc_transport_error(error, rv, "listen on", url) reads as "cannot
@@ -28,5 +32,9 @@ bool rpc_transport_close(uint32_t socket);
  * server and channel is closed. None can be opened after it.
  */
 void rpc_fini(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
