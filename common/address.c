@@ -46,7 +46,7 @@ enum status_code
 address_read(
     struct address *address, const char *key, const char *text, unsigned port, struct error *error)
 {
-	const struct addrinfo hints = {
+	struct addrinfo hints = {
 	    .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found;
 	char host[ADDRESS_HOST_MAX];
@@ -63,6 +63,7 @@ address_read(
 		snprintf(number, sizeof(number), "%u", port);
 		service = number;
 	}
+	hints.ai_family = *host == '\0' ? AF_INET6 : AF_UNSPEC;
 	result = getaddrinfo(*host == '\0' ? NULL : host, service, &hints, &found);
 	if (result != 0) {
 		return error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_ADDRESS",
@@ -71,6 +72,7 @@ address_read(
 	memset(address, 0, sizeof(*address));
 	memcpy(&address->storage, found->ai_addr, found->ai_addrlen);
 	address->len = found->ai_addrlen;
+	address->every = *host == '\0';
 	freeaddrinfo(found);
 	return STATUS_OK;
 }
@@ -102,11 +104,13 @@ address_print(const struct address *address, char text[ADDRESS_TEXT_MAX])
 	return text;
 }
 
-int
-address_bind(const struct address *address, bool shared)
+/* Of IPv6, it takes IPv4 as well where it is every address, whatever the system's default is. */
+static int
+address_bind_one(const struct sockaddr *name, socklen_t len, bool shared)
 {
-	int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const int on = 1;
+	const int off = 0;
 	int saved;
 
 	if (fd < 0) {
@@ -114,7 +118,9 @@ address_bind(const struct address *address, bool shared)
 	}
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
 	    (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
-	    bind(fd, (const struct sockaddr *)&address->storage, address->len) == 0) {
+	    (name->sa_family != AF_INET6 ||
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == 0) &&
+	    bind(fd, name, len) == 0) {
 		return fd;
 	}
 	saved = errno;
@@ -123,9 +129,23 @@ address_bind(const struct address *address, bool shared)
 	return -1;
 }
 
+int
+address_bind(const struct address *address, bool shared)
+{
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address->storage;
+	const struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = six->sin6_port};
+	int fd = address_bind_one((const struct sockaddr *)&address->storage, address->len, shared);
+
+	if (fd < 0 && address->every && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
+		fd = address_bind_one((const struct sockaddr *)&four, sizeof(four), shared);
+	}
+	return fd;
+}
+
 bool
 address_of_socket(struct address *address, int fd)
 {
 	address->len = sizeof(address->storage);
+	address->every = false;
 	return getsockname(fd, (struct sockaddr *)&address->storage, &address->len) == 0;
 }

@@ -13,10 +13,12 @@
 struct address {
 	struct sockaddr_storage storage;
 	socklen_t len;
+	bool every; /* :PORT, where IPv4 alone will do if there is no IPv6 */
 };
 
 /*
- * Reads HOST:PORT, [IPV6]:PORT or :PORT, which is every address. port, unless
+ * Reads HOST:PORT, [IPV6]:PORT or :PORT, which is every address, of IPv4 and of
+ * IPv6; so is [::]:PORT, while 0.0.0.0:PORT is all of IPv4 alone. port, unless
  * it is 0, replaces the one in text. On failure error says what would be right,
  * and names the configuration's key that has the text.
  */
@@ -29,7 +31,10 @@ enum status_code address_read(
  */
 int address_bind(const struct address *address, bool shared);
 
-/* Takes the address that a bound socket has, with the true port where that was 0. */
+/*
+ * Takes the address that a bound socket has, with the true port where that was
+ * 0, and with the family that :PORT was bound to.
+ */
 bool address_of_socket(struct address *address, int fd);
 
 /* True when only this machine can reach the address. */

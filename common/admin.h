@@ -22,7 +22,7 @@ struct metrics;
 #define ADMIN_OFF "off"
 
 struct admin_options {
-	const char *listen;      /* HOST:PORT, where 0 is any free port; or ADMIN_OFF */
+	const char *listen; /* as address_read has it, where port 0 is any free one; or ADMIN_OFF */
 	struct metrics *metrics; /* borrowed until admin_stop */
 
 	/*

@@ -10,7 +10,8 @@
 
 static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_LISTEN] = {"listen", CONF_TEXT, CONF_REQUIRED, 1, 256, "127.0.0.1:5000", NULL,
-	"Where to answer HTTP: HOST:PORT, [IPV6]:PORT, or :PORT for every address.", NULL},
+	"Where to answer HTTP: HOST:PORT, [IPV6]:PORT, or :PORT for every address, IPv4 and IPv6.",
+	NULL},
     [GW_PORT] = {"port", CONF_INT, 0, 0, 65535, "0", NULL,
 	"Port instead of the one in listen, as the original named it; 0: that one counts.", NULL},
     [GW_INSECURE_NO_AUTH] = {"insecureNoAuth", CONF_BOOL, 0, 0, 0, "false", NULL,
@@ -70,7 +71,9 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_BATCH_IN_FLIGHT] = {"batchInFlight", CONF_INT, 0, 1, 1024, "2", "messages",
 	"Messages on the way to a backend above which calls gather.", NULL},
     [GW_ADMIN_LISTEN] = {"adminListen", CONF_TEXT, CONF_REQUIRED, 1, 256, "127.0.0.1:5001", NULL,
-	"Where to answer /metrics, /healthz and /readyz: HOST:PORT, or off.", NULL},
+	"Where to answer /metrics, /healthz and /readyz: HOST:PORT, :PORT for every address, or "
+	"off.",
+	NULL},
     [GW_OTLP_ENDPOINT] = {"otlpEndpoint", CONF_TEXT, 0, 0, 2048, NULL, NULL,
 	"URL that spans are sent to, as http://localhost:4318/v1/traces; empty: they are not.",
 	NULL},

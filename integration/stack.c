@@ -161,7 +161,8 @@ stack_start_gatewayd(struct stack *stack)
 	snprintf(program, sizeof(program), "%s", process_program("gatewayd"));
 	stack_args(&command, stack->gatewayd_wrapper);
 	command.argv[command.argc++] = program;
-	stack_arg(&command, "--listen=127.0.0.1:%u", stack->port);
+	stack_arg(&command, "--listen=%s:%u",
+	    stack->gatewayd_host == NULL ? "127.0.0.1" : stack->gatewayd_host, stack->port);
 	stack_arg(&command, "--backends=%s", stack->backends == NULL ? backends : stack->backends);
 	stack_args(&command, stack->gatewayd_flags);
 	snprintf(log, sizeof(log), "%s/gatewayd.log", stack->dir);

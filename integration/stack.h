@@ -30,6 +30,7 @@ struct stack {
 	const char *gatewayd_flags[STACK_FLAGS_MAX];
 	const char *first_sql; /* run in the empty MariaDB before the migration, or NULL */
 	const char *accountd_hosts[STACK_ACCOUNTD_MAX]; /* NULL: 127.0.0.1 */
+	const char *gatewayd_host;                      /* likewise */
 	const char *accountd_scheme;                    /* NULL: tcp:// */
 	unsigned accountd_ports[STACK_ACCOUNTD_MAX];    /* 0: a free one, written here */
 	const char *backends; /* gatewayd's; NULL: the URL of each accountd */

@@ -91,9 +91,9 @@ def values():
 
 @test("a key that config gives wins over what the chart makes of other values")
 def config_wins():
-    sets = ["config.listen=tcp://0.0.0.0:7001\\,ipc:///run/mockvideo/rpc", "config.drainMs=1"]
+    sets = ["config.listen=tcp://:7001\\,ipc:///run/mockvideo/rpc", "config.drainMs=1"]
     got = conf(render("accountd", sets=charts.LEAST["accountd"] + sets), "accountd")
-    assert got["listen"] == "tcp://0.0.0.0:7001,ipc:///run/mockvideo/rpc" and got["drainMs"] == "1"
+    assert got["listen"] == "tcp://:7001,ipc:///run/mockvideo/rpc" and got["drainMs"] == "1"
     assert "dbHost" in got and "store" in got
 
 

@@ -296,7 +296,7 @@ def probes():
             assert len({str(p) for p in three}) == 3, f"{name}: probes are equal"
             ports = {p["name"]: p["containerPort"] for p in container["ports"]}
             of = "accountd" if "rpc" in ports else "gateway"
-            assert conf(docs, of)["adminListen"] == f"0.0.0.0:{ports['admin']}", name
+            assert conf(docs, of)["adminListen"] == f":{ports['admin']}", name
             assert conf(docs, of)["listen"].endswith(f":{ports['rpc' if of == 'accountd' else 'http']}"), name
 
 

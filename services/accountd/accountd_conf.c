@@ -9,7 +9,8 @@
 
 static const struct conf_row accountd_rows[ACCOUNTD_CONF_COUNT] = {
     [ACCOUNTD_LISTEN] = {"listen", CONF_TEXT, 0, 1, 1024, "tcp://127.0.0.1:7001", NULL,
-	"URLs to answer calls on, with commas: tcp://HOST:PORT, tls+tcp://HOST:PORT, ipc://PATH.",
+	"URLs to answer calls on, with commas: tcp://HOST:PORT, tls+tcp://HOST:PORT, ipc://PATH; "
+	"without HOST, on every address, IPv4 and IPv6.",
 	NULL},
     [ACCOUNTD_TLS_CERT] = {"tlsCert", CONF_TEXT, 0, 0, 4096, NULL, NULL,
 	"Certificate of tls+tcp:// URLs, with its chain: a PEM file, read again on SIGHUP.", NULL},
@@ -71,7 +72,10 @@ static const struct conf_row accountd_rows[ACCOUNTD_CONF_COUNT] = {
     [ACCOUNTD_DRAIN_MS] = {"drainMs", CONF_INT, CONF_RELOADABLE, 0, 600000, "1000", "ms",
 	"How long calls are still taken after SIGTERM, while health says NOT_SERVING.", NULL},
     [ACCOUNTD_ADMIN_LISTEN] = {"adminListen", CONF_TEXT, CONF_REQUIRED, 1, 256, "127.0.0.1:7002",
-	NULL, "Where to answer /metrics, /healthz and /readyz: HOST:PORT, or off.", NULL},
+	NULL,
+	"Where to answer /metrics, /healthz and /readyz: HOST:PORT, :PORT for every address, or "
+	"off.",
+	NULL},
     [ACCOUNTD_OTLP_ENDPOINT] = {"otlpEndpoint", CONF_TEXT, 0, 0, 2048, NULL, NULL,
 	"URL that spans are sent to, as http://localhost:4318/v1/traces; empty: they are not.",
 	NULL},

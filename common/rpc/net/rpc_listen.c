@@ -98,27 +98,82 @@ rpc_listen_configure(nng_listener listener, const char *url, struct rpc_tls *tls
 }
 
 static enum status_code
+rpc_listen_address(
+    nng_socket socket, const char *url, struct rpc_tls *tls, char **bound, struct error *error)
+{
+	nng_listener listener;
+	int result;
+
+	result = nng_listener_create(&listener, socket, url);
+	if (result == 0) {
+		result = rpc_listen_configure(listener, url, tls);
+		if (result == 0) {
+			result = nng_listener_start(listener, 0);
+		}
+		if (result == 0) {
+			result = rpc_listen_note(listener, bound);
+		}
+		if (result != 0) {
+			nng_listener_close(listener);
+		}
+	}
+	return result == 0 ? STATUS_OK : rpc_transport_error(error, result, "listen on", url);
+}
+
+/* The port in tcp://:PORT, where the host may also be a star, and in the same of tls+tcp; or NULL. */
+static const char *
+rpc_listen_every_port(const char *url)
+{
+	const char *host = strncmp(url, "tcp://", 6) == 0        ? url + 6
+			   : strncmp(url, "tls+tcp://", 10) == 0 ? url + 10
+								 : "";
+
+	host += *host == '*';
+	return *host == ':' && strlen(host + 1) <= 5 ? host + 1 : NULL;
+}
+
+/*
+ * Listens on every address, of which NNG takes those of IPv4 alone. A socket of
+ * [::] has both families unless the system says otherwise (bindv6only), or
+ * there is no IPv6: then another one has IPv4.
+ */
+static enum status_code
+rpc_listen_every(nng_socket socket, const char *url, const char *port, struct rpc_tls *tls,
+    char **bound, struct error *error)
+{
+	const char *scheme = strncmp(url, "tls", 3) == 0 ? "tls+tcp" : "tcp";
+	bool six, four;
+	struct error tried;
+	char address[64];
+
+	snprintf(address, sizeof(address), "%s://[::]:%s", scheme, port);
+	six = rpc_listen_address(socket, address, tls, bound, &tried) == STATUS_OK;
+	if (!six && strcmp(tried.reason, "ADDRESS_IN_USE") == 0) {
+		*error = tried;
+		return tried.code;
+	}
+	port = six ? strrchr(*bound, ':') + 1 : port; /* where it was 0, the one that was chosen */
+	snprintf(address, sizeof(address), "%s://0.0.0.0:%s", scheme, port);
+	four = rpc_listen_address(socket, address, tls, bound, &tried) == STATUS_OK;
+	if (!six && !four) {
+		*error = tried;
+		return tried.code;
+	}
+	return STATUS_OK;
+}
+
+static enum status_code
 rpc_listen_one(
     nng_socket socket, const char *url, struct rpc_tls *tls, char **bound, struct error *error)
 {
 	enum status_code code = rpc_listen_check(url, tls != NULL, error);
-	nng_listener listener;
-	int result;
+	const char *port = rpc_listen_every_port(url);
 
 	if (code != STATUS_OK) {
 		return code;
 	}
-	result = nng_listener_create(&listener, socket, url);
-	if (result == 0) {
-		result = rpc_listen_configure(listener, url, tls);
-	}
-	if (result == 0) {
-		result = nng_listener_start(listener, 0);
-	}
-	if (result == 0) {
-		result = rpc_listen_note(listener, bound);
-	}
-	return result == 0 ? STATUS_OK : rpc_transport_error(error, result, "listen on", url);
+	return port == NULL ? rpc_listen_address(socket, url, tls, bound, error)
+			    : rpc_listen_every(socket, url, port, tls, bound, error);
 }
 
 enum status_code

@@ -70,7 +70,12 @@ struct rpc_interceptor {
  * listen.
  */
 struct rpc_server_options {
-	const char *listen; /* URLs with commas: tcp:// ipc:// inproc:// tls+tcp:// */
+
+	/*
+	 * URLs with commas: tcp:// ipc:// inproc:// tls+tcp://. tcp://:PORT, with no
+	 * host or *, is every address, of IPv4 and of IPv6 where there is one.
+	 */
+	const char *listen;
 	const struct rpc_method *methods;
 	size_t method_count;
 	void *closure;               /* handed to each start */

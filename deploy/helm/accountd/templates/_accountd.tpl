@@ -8,8 +8,8 @@
 
 {{/* All keys of the configuration: what the other values imply, under what config says. */}}
 {{- define "accountd.keys" -}}
-{{- $keys := dict "store" "mysql" "adminListen" (printf "0.0.0.0:%d" (int .Values.ports.admin)) }}
-{{- $_ := set $keys "listen" (printf "%s://0.0.0.0:%d" (ternary "tls+tcp" "tcp" .Values.tls.enabled) (int .Values.ports.rpc)) }}
+{{- $keys := dict "store" "mysql" "adminListen" (printf ":%d" (int .Values.ports.admin)) }}
+{{- $_ := set $keys "listen" (printf "%s://:%d" (ternary "tls+tcp" "tcp" .Values.tls.enabled) (int .Values.ports.rpc)) }}
 {{- if .Values.tls.enabled }}
 {{- $_ := set $keys "tlsCert" "/etc/mockvideo/tls/tls.crt" }}
 {{- $_ := set $keys "tlsKey" "/etc/mockvideo/tls/tls.key" }}

@@ -1,6 +1,6 @@
 {{/* All keys of the configuration: what the other values imply, under what config says. */}}
 {{- define "gateway.keys" -}}
-{{- $keys := dict "listen" (printf "0.0.0.0:%d" (int .Values.ports.http)) "adminListen" (printf "0.0.0.0:%d" (int .Values.ports.admin)) }}
+{{- $keys := dict "listen" (printf ":%d" (int .Values.ports.http)) "adminListen" (printf ":%d" (int .Values.ports.admin)) }}
 {{- if .Values.backendTls.enabled }}
 {{- $_ := set $keys "backendTlsCa" "/etc/mockvideo/backend-tls/ca.crt" }}
 {{- if .Values.backendTls.clientCertificate }}
