@@ -1,0 +1,70 @@
+/*
+ * One connection, of a listener or of a dialer. It reads ahead: all whole
+ * messages that a read brings are handed up in one go, in place. It writes all
+ * that waits in one go, in the thread that sends.
+ *
+ *	GREETING -> OPEN -> CLOSING -> (CLOSED: told, then reused)
+ *	    `-----------------^
+ *
+ * A connection may be used by any thread from its event opened to the return of
+ * its event closed; longer by whoever has acquired it, for whom it then does
+ * nothing more.
+ */
+#ifndef COMMON_RPC_CONN_H
+#define COMMON_RPC_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/rpc/net/rpc_buf.h"
+#include "common/rpc/net/rpc_net.h"
+
+struct rpc_conn *rpc_conn_acquire(struct rpc_conn *conn);
+void rpc_conn_release(struct rpc_conn **conn); /* clears *conn */
+
+/* What whoever receives the events keeps with it; at first that of the dialer, or NULL. */
+void *rpc_conn_user(const struct rpc_conn *conn);
+void rpc_conn_set_user(struct rpc_conn *conn, void *user); /* in an event only */
+
+/* "tcp://192.0.2.1:4711", or "ipc://": as text for logs, and alike for one peer. */
+const char *rpc_conn_peer(const struct rpc_conn *conn);
+
+/*
+ * NULL when the other end has shown a certificate for one of the names of list;
+ * otherwise why not, as static text. See rpc_tls_name_refusal.
+ */
+const char *rpc_conn_refusal(struct rpc_conn *conn, const char *list);
+
+/*
+ * Sends a message: the route, which is copied, and after it the bytes of buf,
+ * which is taken in any case. The route of a request is its id, with the high
+ * bit, as 4 bytes, the highest first; that of a reply is the request's.
+ *
+ * Never blocks: what the transport does not take at once waits in the
+ * connection and is written when there is room. number, unless NULL, is set to
+ * the message's (see struct rpc_end). False when the connection has ended: the
+ * message was surely not sent.
+ *
+ * By a REP, this is the reply to one of the frames that were handed up.
+ */
+bool rpc_conn_send(struct rpc_conn *conn, const uint8_t *route, size_t route_len,
+    struct rpc_buf *buf, uint64_t *number);
+
+/* The longest route. */
+#define RPC_ROUTE_MAX 36
+
+/* REP: count frames that were handed up will not be replied to. */
+void rpc_conn_skip(struct rpc_conn *conn, unsigned count);
+
+/*
+ * Between the two, what this thread sends waits in its connections, and is
+ * written by the second: so many messages share a write. Pairs may be nested.
+ */
+void rpc_conn_cork(void);
+void rpc_conn_uncork(void);
+
+/* Ends the connection for that cause. It is closed once closed was told. Any thread, any time. */
+void rpc_conn_close(struct rpc_conn *conn, enum rpc_cause cause);
+
+#endif
