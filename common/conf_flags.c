@@ -87,6 +87,13 @@ conf_flag_path(struct conf_reading *reading, const char *name)
 	return NULL;
 }
 
+static bool
+conf_flag_is_bare(const char *name)
+{
+	return strcmp(name, "--check-config") == 0 || strcmp(name, "--help") == 0 ||
+	       strcmp(name, "--version") == 0;
+}
+
 static void
 conf_flag_read_common(struct conf_reading *reading, struct conf_flag_word *flag)
 {
@@ -99,8 +106,10 @@ conf_flag_read_common(struct conf_reading *reading, struct conf_flag_word *flag)
 			conf_fault(reading, flag->name, "needs a value: %s=PATH", flag->name);
 			*path = NULL;
 		}
-	} else if (strcmp(flag->name, "--check-config") == 0 && flag->value == NULL) {
-		reading->check = true;
+	} else if (conf_flag_is_bare(flag->name) && flag->value != NULL) {
+		conf_fault(reading, flag->name, "takes no value");
+	} else if (conf_flag_is_bare(flag->name)) {
+		reading->check = true; /* the others were found before */
 	} else {
 		conf_flag_value(flag);
 		conf_remedy(reading, CONF_AS_FLAG, flag->name, strlen(flag->name), remedy);

@@ -133,6 +133,26 @@ a_missing_file_is_named(void **state)
 }
 
 static void
+a_flag_that_takes_no_value_refuses_one(void **state)
+{
+	static const char *const flags[] = {"--help", "--version", "--check-config"};
+
+	(void)state;
+	EACH_PROGRAM(p)
+	{
+		for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+			char flag[64];
+			char expected[64];
+
+			snprintf(flag, sizeof(flag), "%s=false", flags[i]);
+			snprintf(expected, sizeof(expected), "%s: takes no value", flags[i]);
+			assert_int_equal(run(programs[p], flag, NULL, NULL, NULL), 2);
+			assert_says(expected);
+		}
+	}
+}
+
+static void
 an_unknown_flag_and_an_unknown_command_are_refused(void **state)
 {
 	(void)state;
@@ -251,6 +271,7 @@ main(void)
 	    cmocka_unit_test(an_unknown_key_is_named_with_file_line_and_the_nearest),
 	    cmocka_unit_test(a_value_out_of_range_is_named_with_its_limits),
 	    cmocka_unit_test(a_missing_file_is_named),
+	    cmocka_unit_test(a_flag_that_takes_no_value_refuses_one),
 	    cmocka_unit_test(an_unknown_flag_and_an_unknown_command_are_refused),
 	    cmocka_unit_test(secrets_are_read_from_files_and_never_shown),
 	    cmocka_unit_test(a_public_address_needs_an_explicit_word),

@@ -27,6 +27,8 @@ a_wrong_command_line_is_refused_with_the_remedy(void **state)
 	    {{"list", "--frobnicate"}, "mvctl --help"},
 	    {{"list", "-z"}, "'-z'"},
 	    {{"list", "--all=yes"}, "--all takes no value"},
+	    {{"--help=all"}, "--help takes no value"},
+	    {{"--version=1"}, "--version takes no value"},
 	    {{"list", "--timeout"}, "--timeout needs a value"},
 	    {{"list", "--timeout", "soon"}, "5s"},
 	    {{"list", "--timeout", "0"}, "5s"},
@@ -50,9 +52,38 @@ output_that_cannot_be_written_is_a_failure(void **state)
 	(void)state;
 	assert_int_equal(mvctl_bash("$MVCTL list >/dev/full"), MVCTL_OUTPUT);
 	mvctl_says("No space left");
+	for (int id = 1; id < 3; id++) { /* of whom there is none, so that each call fails, is 2 */
+		char line[128];
+
+		snprintf(line, sizeof(line),
+		    "yes '{\"id\":%d}' | $MVCTL call --batch " MVCTL_GET " >/dev/full", id);
+		assert_int_equal(mvctl_bash(line), MVCTL_OUTPUT);
+		mvctl_says("cannot write to standard output: No space left");
+	}
+}
+
+/* Even where a connection would take the descriptor's number. */
+static void
+so_it_is_where_there_is_no_standard_output(void **state)
+{
+	(void)state;
+	assert_int_equal(mvctl_bash("$MVCTL list >&-"), MVCTL_OUTPUT);
+	mvctl_says("Bad file descriptor");
 	assert_int_equal(
-	    mvctl_bash("yes '{\"id\":1}' | $MVCTL call --batch " MVCTL_GET " >/dev/full"),
-	    MVCTL_OUTPUT);
+	    mvctl_bash("echo '{\"id\":1}' | $MVCTL call --batch " MVCTL_GET " >&-"), MVCTL_OUTPUT);
+	mvctl_says("Bad file descriptor");
+	assert_int_equal(mvctl_bash("$MVCTL call " MVCTL_GET " '{\"id\":1}' <&- 2>&-"), MVCTL_OK);
+}
+
+static void
+input_that_cannot_be_read_is_a_failure(void **state)
+{
+	(void)state;
+	assert_int_equal(MVCTL("call", MVCTL_GET, "@/"), MVCTL_INPUT);
+	mvctl_says("cannot read /: Is a directory");
+	assert_int_equal(MVCTL("call", MVCTL_GET, "@/", "--batch"), MVCTL_INPUT);
+	mvctl_says("cannot read /: Is a directory");
+	assert_int_equal(mvctl_bash("$MVCTL call --batch " MVCTL_GET " <&-"), MVCTL_OK);
 }
 
 /* Whether text has a flag, with its hyphens as roff writes them or as they are. */
@@ -174,6 +205,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_wrong_command_line_is_refused_with_the_remedy),
 	    cmocka_unit_test(output_that_cannot_be_written_is_a_failure),
+	    cmocka_unit_test(so_it_is_where_there_is_no_standard_output),
+	    cmocka_unit_test(input_that_cannot_be_read_is_a_failure),
 	    cmocka_unit_test(manual_and_completion_know_every_flag_of_the_help),
 	    cmocka_unit_test(bash_completes_commands_and_flags),
 	    cmocka_unit_test(bash_completes_names_by_asking_the_endpoint),

@@ -76,6 +76,16 @@ refuses() {
 	[[ $line == *"$1"* && $line != *$'\n'* ]]
 }
 
+# Root may enter any folder, but not without its capabilities.
+refuses_a_closed_folder() {
+	local line as=()
+	[ "$(id -u)" -ne 0 ] || as=(setpriv --bounding-set=-all)
+	mkdir -m 0 "$dir/closed"
+	! line=$("${as[@]}" tools/run --no-install --port 1 --data "$dir/closed" 2>&1) || return 1
+	echo "$line"
+	[[ $line == *"cannot enter '$dir/closed'"* ]]
+}
+
 tells_of_a_dead_process() {
 	local status=0
 	kill -KILL "$(cat "$dir/data/accountd.pid")"
@@ -85,7 +95,10 @@ tells_of_a_dead_process() {
 	[ "$status" -eq 1 ] && grep -q 'accountd ended by itself' "$dir/run"
 }
 
-echo 1..11
+other=mysql
+[ "$store" = sqlite ] || other=sqlite
+
+echo 1..13
 check 'it reaches ready' start_shows
 status=0
 check 'it has five sample users' has_sample_users_once || status=1
@@ -93,6 +106,9 @@ check 'the tour is as expected' tools/smoketest "$url" || status=1
 check 'a port that is taken is named' refuses "port $port" --port "$port" --data "$dir/other" || status=1
 check 'data in use are named' refuses "$dir/data" --port 1 --data "$dir/data" || status=1
 check 'it stops by SIGTERM with status 0' stop_by TERM || status=1
+check 'data of the other store are not opened' refuses "--store $store" \
+	--store "$other" --port 1 --data "$dir/data" || status=1
+check 'a folder that cannot be entered is named' refuses_a_closed_folder || status=1
 check 'it starts again' start_shows
 check 'the data are there again, once' has_sample_users_once || status=1
 check 'it stops by SIGINT with status 0' stop_by INT || status=1

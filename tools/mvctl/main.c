@@ -1,6 +1,8 @@
 /* mvctl: calls services from the command line, by what their reflection says. */
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/rpc/net/rpc_transport.h"
 #include "common/spelling.h"
@@ -68,6 +70,24 @@ run(const struct mvctl_options *options)
 	return command->run(options);
 }
 
+/*
+ * Where descriptors 0 to 2 are closed, no connection may take their place, and
+ * what is written to them must fail: so they are open for reading.
+ */
+static void
+open_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDONLY);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0) {
+		close(fd);
+	}
+}
+
+/* An answer that is lost is the worst that can happen, whatever the answer was. */
 int
 main(int argc, char **argv)
 {
@@ -75,6 +95,7 @@ main(int argc, char **argv)
 	int status = MVCTL_EXIT_OK;
 	int flushed;
 
+	open_standard_files();
 	switch (mvctl_options_read(&options, argc, argv)) {
 	case MVCTL_PARSED: status = run(&options); break;
 	case MVCTL_ANSWERED: break;
@@ -82,5 +103,5 @@ main(int argc, char **argv)
 	}
 	rpc_fini();
 	flushed = mvctl_flush();
-	return status == MVCTL_EXIT_OK ? flushed : status;
+	return flushed == MVCTL_EXIT_OK ? status : flushed;
 }

@@ -1,5 +1,6 @@
 #include "tools/mvctl/mvctl_batch.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,7 @@ struct mvctl_batch {
 	const struct mvctl_method *method;
 	struct mvctl_slot *slots;
 	size_t slot_count;
+	bool unreadable;      /* not all lines could be read; of the caller's thread */
 	pthread_mutex_t lock; /* guards all below and the states */
 	pthread_cond_t changed;
 	size_t read; /* lines */
@@ -119,7 +121,7 @@ mvctl_batch_next(struct mvctl_batch *batch)
 }
 
 static void
-mvctl_batch_read(struct mvctl_batch *batch, FILE *in)
+mvctl_batch_read(struct mvctl_batch *batch, FILE *in, const char *name)
 {
 	struct mvctl_slot *slot;
 	char *line = NULL;
@@ -130,6 +132,10 @@ mvctl_batch_read(struct mvctl_batch *batch, FILE *in)
 		bool called = mvctl_batch_call(slot, line, (size_t)len - (line[len - 1] == '\n'));
 
 		mvctl_slot_release(slot, called ? 1 : 2);
+	}
+	if (ferror(in)) {
+		mvctl_warn("cannot read %s: %s", name, strerror(errno));
+		batch->unreadable = true;
 	}
 	free(line);
 	pthread_mutex_lock(&batch->lock);
@@ -170,7 +176,7 @@ mvctl_batch_print(struct mvctl_batch *batch, struct mvctl_slot *slot)
 		mvctl_batch_note(batch, error, slot->reply != NULL);
 	}
 	buf_putc(&batch->out, '\n');
-	fwrite(batch->out.data, 1, batch->out.len, stdout);
+	mvctl_write(batch->out.data, batch->out.len);
 }
 
 /* Whether the next answer is still to come. With the lock. */
@@ -195,10 +201,10 @@ mvctl_batch_await(struct mvctl_batch *batch)
 	must_wait = mvctl_batch_must_wait(batch, slot);
 	pthread_mutex_unlock(&batch->lock);
 	if (must_wait) {
-		fflush(stdout);
+		mvctl_send();
 	}
 	pthread_mutex_lock(&batch->lock);
-	if (ferror(stdout)) {
+	if (mvctl_output_failed()) {
 		batch->broken = true;
 		pthread_cond_broadcast(&batch->changed);
 	}
@@ -234,7 +240,7 @@ mvctl_batch_printer(void *closure)
 		mvctl_batch_print(batch, slot);
 		mvctl_batch_free_slot(slot);
 	}
-	fflush(stdout);
+	mvctl_send();
 	return NULL;
 }
 
@@ -281,7 +287,7 @@ mvctl_batch_end(const struct mvctl_batch *batch)
 }
 
 int
-mvctl_batch_run(const struct mvctl_method *method, FILE *in)
+mvctl_batch_run(const struct mvctl_method *method, FILE *in, const char *name)
 {
 	struct mvctl_batch batch = {
 	    .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -292,9 +298,10 @@ mvctl_batch_run(const struct mvctl_method *method, FILE *in)
 	    pthread_create(&printer, NULL, mvctl_batch_printer, &batch) != 0) {
 		status = mvctl_no_memory();
 	} else {
-		mvctl_batch_read(&batch, in);
+		mvctl_batch_read(&batch, in, name);
 		pthread_join(printer, NULL);
 		status = mvctl_batch_end(&batch);
+		status = batch.unreadable ? MVCTL_EXIT_INPUT : status;
 	}
 	mvctl_batch_fini(&batch);
 	return status;

@@ -9,8 +9,9 @@ struct mvctl_method;
 /*
  * Makes a call of each line of in, many at a time, and prints an answer for
  * each on a line of standard output: the output as JSON, or {"error":{…}}. Gives
- * the exit status: of the first line that failed.
+ * the exit status: of the first line that failed, or MVCTL_EXIT_INPUT when in,
+ * which is called name in messages, could not be read to its end.
  */
-int mvctl_batch_run(const struct mvctl_method *method, FILE *in);
+int mvctl_batch_run(const struct mvctl_method *method, FILE *in, const char *name);
 
 #endif

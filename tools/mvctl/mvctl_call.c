@@ -32,7 +32,7 @@ mvctl_call_print(
 		status = mvctl_tell_call(name, &error, endpoints);
 	} else if (method->remote.options->compact) {
 		buf_putc(&out, '\n');
-		fwrite(out.data, 1, out.len, stdout);
+		mvctl_write(out.data, out.len);
 	} else {
 		mvctl_json_print(stdout, out.data, out.len);
 	}
@@ -106,13 +106,9 @@ mvctl_call_lines(const struct mvctl_options *options, FILE *in, const char *name
 	int status = mvctl_method_open(&method, options);
 
 	if (status == MVCTL_EXIT_OK) {
-		status = mvctl_batch_run(&method, in);
+		status = mvctl_batch_run(&method, in, name);
 	}
 	mvctl_method_close(&method);
-	if (ferror(in)) {
-		mvctl_warn("cannot read %s: %s", name, strerror(errno));
-		return MVCTL_EXIT_INPUT;
-	}
 	return status;
 }
 

@@ -139,12 +139,43 @@ mvctl_print_chars(FILE *out, const char *text, size_t len)
 	}
 }
 
+/* Why standard output could not be written, the first time; 0: it could, or who knows. */
+static int mvctl_output_errno;
+
+static void
+mvctl_note_output(bool written)
+{
+	if (!written && mvctl_output_errno == 0) {
+		mvctl_output_errno = errno;
+	}
+}
+
+void
+mvctl_write(const void *data, size_t len)
+{
+	mvctl_note_output(fwrite(data, 1, len, stdout) == len);
+}
+
+void
+mvctl_send(void)
+{
+	mvctl_note_output(fflush(stdout) == 0);
+}
+
+bool
+mvctl_output_failed(void)
+{
+	return mvctl_output_errno != 0 || ferror(stdout);
+}
+
 int
 mvctl_flush(void)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout)) {
+	mvctl_send();
+	if (!mvctl_output_failed()) {
 		return MVCTL_EXIT_OK;
 	}
-	mvctl_warn("cannot write to standard output: %s", strerror(errno));
+	mvctl_warn("cannot write to standard output%s%s", mvctl_output_errno == 0 ? "" : ": ",
+	    mvctl_output_errno == 0 ? "" : strerror(mvctl_output_errno));
 	return MVCTL_EXIT_OUTPUT;
 }

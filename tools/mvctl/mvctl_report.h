@@ -2,6 +2,7 @@
 #ifndef TOOLS_MVCTL_REPORT_H
 #define TOOLS_MVCTL_REPORT_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "common/status.h"
@@ -45,7 +46,17 @@ void mvctl_put_error(struct buf *out, const struct error *error);
 void mvctl_print(FILE *out, const char *text);
 void mvctl_print_chars(FILE *out, const char *text, size_t len);
 
-/* Sends what was printed to standard output on its way; gives MVCTL_EXIT_OUTPUT if it can't. */
+/*
+ * Writes an answer to standard output, and sends on its way what was written.
+ * Both keep the cause of the first failure for mvctl_flush. One thread at a time.
+ */
+void mvctl_write(const void *data, size_t len);
+void mvctl_send(void);
+
+/* True once something could not be written to standard output. */
+bool mvctl_output_failed(void);
+
+/* Ends the output: MVCTL_EXIT_OUTPUT, and says why, if any of it could not be written. */
 int mvctl_flush(void);
 
 #endif
