@@ -35,7 +35,8 @@ static const char original[] =
     " (2, 'mama cass', 'mama@gmail.com', 1, '" PASSWORD "'),"
     " (NULL, 'no account', 'none@gmail.com', NULL, NULL),"
     " (1, 'no address', NULL, 2, ''),"
-    " (1, 'no address either', NULL, 0, '" PASSWORD "');"
+    " (1, 'no address either', NULL, 0, '" PASSWORD "'),"
+    " (1, 'two\nlines', 'a@b\r\nBcc: x', 1, '');"
     "INSERT INTO accountUser VALUES (1, 1), (2, 5);";
 
 static struct stack stack;
@@ -48,13 +49,15 @@ every_row_is_kept_and_served(void **state)
 
 	(void)state;
 	users = json_parse(http_send(http, "GET /users", NULL, NULL)->body);
-	assert_int_equal(json_count(users, "Users"), 8);
+	assert_int_equal(json_count(users, "Users"), 9);
 	assert_string_equal(json_text(users, "Users.0.email"), "mickeyd@gmail.com");
 	assert_int_equal(json_int(users, "Users.0.role"), 1);
 	assert_int_equal(json_int(users, "Users.1.role"), 2);
 	assert_int_equal(json_int(users, "Users.5.accountid"), 0);
 	assert_int_equal(json_int(users, "Users.5.role"), 2);
 	assert_string_equal(json_text(users, "Users.6.email"), "");
+	assert_string_equal(json_text(users, "Users.8.name"), "two\nlines");
+	assert_string_equal(json_text(users, "Users.8.email"), "a@b\r\nBcc: x");
 	yajl_tree_free(users);
 	http_free(&http);
 }
@@ -100,6 +103,30 @@ addresses_of_adopted_users_are_taken(void **state)
 	http_free(&http);
 }
 
+/* It is found by the text that it has, and the first who replaces it must mend it. */
+static void
+a_user_with_text_that_no_new_one_may_have_can_be_mended(void **state)
+{
+	struct http *http = http_new(stack.url);
+	const struct http_answer *answer =
+	    http_send(http, "GET /users?email=A@b%0D%0ABcc:%20x", NULL, NULL);
+
+	(void)state;
+	assert_int_equal(answer->status, 200);
+	assert_non_null(strstr(answer->body, "\"id\":9,"));
+	answer = http_send(http, "PUT /users/9", NULL,
+	    "{\"accountid\":1,\"name\":\"two\\nlines\",\"email\":\"a@b\\r\\nBcc: x\",\"role\":1,"
+	    "\"password\":\"p\"}");
+	assert_int_equal(answer->status, 400);
+	assert_non_null(strstr(answer->body, "\"field\":\"name\""));
+	assert_non_null(strstr(answer->body, "\"field\":\"email\""));
+	answer = http_send(http, "PUT /users/9", NULL,
+	    "{\"accountid\":1,\"name\":\"one line\",\"email\":\"a@b\",\"role\":1,"
+	    "\"password\":\"p\"}");
+	assert_int_equal(answer->status, 200);
+	http_free(&http);
+}
+
 static void
 migrating_again_changes_nothing(void **state)
 {
@@ -139,6 +166,7 @@ main(void)
 	    cmocka_unit_test(no_password_is_left_in_clear_text),
 	    cmocka_unit_test(other_tables_stay_as_they_were),
 	    cmocka_unit_test(addresses_of_adopted_users_are_taken),
+	    cmocka_unit_test(a_user_with_text_that_no_new_one_may_have_can_be_mended),
 	    cmocka_unit_test(migrating_again_changes_nothing),
 	    cmocka_unit_test(the_system_stops_cleanly),
 	};

@@ -70,6 +70,21 @@ static const struct rule rules[] = {
 	PROBLEM,
 	{"\"field\":\"accountid\"", "\"field\":\"email\"", "\"field\":\"role\"",
 	    "\"field\":\"password\""}},
+    {"POST of an address with a line break is refused", "POST /users", NULL,
+	USER("1", "New", "a@b\\r\\nBcc: x"), 400, PROBLEM,
+	{"\"field\":\"email\"", "must not have U+000D"}},
+    {"POST of an address with blanks around is refused", "POST /users", NULL,
+	USER("1", "New", " ada@example.com"), 400, PROBLEM, {"\"field\":\"email\"", "U+0020"}},
+    {"PUT of an address with an invisible character is refused", "PUT /users/1", NULL,
+	USER("1", "Ada", "ada\\u200b@example.com"), 400, PROBLEM,
+	{"\"field\":\"email\"", "U+200B"}},
+    {"POST of an address that is no mailbox is refused", "POST /users", NULL,
+	USER("1", "New", "Ada <ada@example.com>"), 400, PROBLEM, {"\"field\":\"email\""}},
+    {"PUT of a name with a control character is refused", "PUT /users/1", NULL,
+	USER("1", "Ada\\u0007", "ada@example.com"), 400, PROBLEM, {"\"field\":\"name\"", "U+0007"}},
+    {"POST of a name of two lines is refused", "POST /users", NULL,
+	USER("1", "New\\u2028er", "new@example.com"), 400, PROBLEM,
+	{"\"field\":\"name\"", "U+2028"}},
     {"POST of an empty object tells what is missing", "POST /users", NULL, "{}", 400, PROBLEM,
 	{"\"field\":\"accountid\"", "\"field\":\"name\"", "\"field\":\"email\"",
 	    "\"field\":\"role\""}},
@@ -306,6 +321,24 @@ a_bulk_whose_rows_fail_leaves_the_others(void **state)
 }
 
 static void
+a_bulk_refuses_texts_row_by_row(void **state)
+{
+	const struct http_answer *answer = http_send(both_http, "POST /users", BULK,
+	    "{\"Users\":[" USER("1", "New\\n", "t1@example.com") "," USER(
+		"1", "New", "t2@example.com\\t") "," USER("1", "New", "t3@example.com") "]}");
+	yajl_val json = json_parse(answer->body);
+
+	(void)state;
+	assert_int_equal(answer->status, 409);
+	assert_int_equal(json_int(json, "results.0.httpstatus"), 400);
+	assert_non_null(strstr(json_text(json, "results.0.errmsg"), "name: must not have U+000A"));
+	assert_int_equal(json_int(json, "results.1.httpstatus"), 400);
+	assert_non_null(strstr(json_text(json, "results.1.errmsg"), "email: must not have U+0009"));
+	assert_int_equal(json_int(json, "results.2.httpstatus"), 201);
+	yajl_tree_free(json);
+}
+
+static void
 a_bulk_replaces_each_user_and_tells_unknown_ids(void **state)
 {
 	long long first = create_id(USER("1", "D1", "d1@example.com"));
@@ -406,6 +439,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(any_unicode_comes_back_as_it_was_sent),
     cmocka_unit_test(a_bulk_creates_each_user_in_request_order),
     cmocka_unit_test(a_bulk_whose_rows_fail_leaves_the_others),
+    cmocka_unit_test(a_bulk_refuses_texts_row_by_row),
     cmocka_unit_test(a_bulk_replaces_each_user_and_tells_unknown_ids),
     cmocka_unit_test(an_href_that_was_read_may_be_sent_back),
     cmocka_unit_test(pages_follow_each_other_to_the_end),

@@ -143,6 +143,53 @@ no_row_of_the_original_is_lost(void **state)
 	    "PRIMARY\nuserAccountID\nuserEmailKey\n");
 }
 
+/* Whose name or address no new user may have is named, and stays as it was. */
+static void
+users_that_break_the_rules_of_text_are_kept_and_told(void **state)
+{
+	static const char rows[] = "91\tA\nB\ta@b\r\nBcc: x\n92\tC\t c@x\n";
+
+	(void)state;
+	test_original("utf8mb4", "");
+	test_sql(original_rows);
+	test_sql("INSERT INTO user (id, name, email, role) VALUES (91, 'A\nB', 'a@b\r\nBcc: x', 1),"
+		 " (92, 'C', ' c@x', 1), (93, 'D', '\xf0\x9f\x8d\x8b@x', 1)");
+	told[0] = '\0';
+	store_suite_assert_ok(test_migrate(test_tell, store_suite_hash, NULL), &error);
+	test_assert_rows("SELECT id, name, email FROM user WHERE id IN (91, 92) ORDER BY id", rows);
+	assert_non_null(strstr(told, "user 91 is kept, but its name must not have U+000A:"));
+	assert_non_null(
+	    strstr(told, "user 91 is kept, but its e-mail address must not have U+000D:"));
+	assert_non_null(
+	    strstr(told, "user 92 is kept, but its e-mail address must not have U+0020:"));
+	assert_non_null(strstr(told, "user 6 is kept, but its name must have 1 to 255 characters"));
+	assert_null(strstr(told, "user 7 "));
+	assert_null(strstr(told, "user 93 "));
+	/* 6, 40, 91 and 92. */
+	assert_non_null(strstr(told, "4 users are kept with a name or e-mail address"));
+}
+
+/* The first are named, all are counted. */
+static void
+many_users_that_break_the_rules_are_counted(void **state)
+{
+	const char *at;
+	size_t lines = 0;
+
+	(void)state;
+	test_original("utf8mb4", "");
+	test_sql("INSERT INTO user (name, email, password) SELECT 'x', CONCAT(seq, ' @x'), "
+		 "'$argon2id$x' FROM seq_1_to_1500");
+	told[0] = '\0';
+	store_suite_assert_ok(test_migrate(test_tell, store_suite_hash, NULL), &error);
+	for (at = told; (at = strstr(at, " is kept, but")) != NULL; at++) {
+		lines++;
+	}
+	assert_int_equal(lines, 20);
+	assert_non_null(strstr(told, "1500 users are kept with"));
+	test_assert_rows("SELECT COUNT(*) FROM user WHERE emailKey = email", "1500\n");
+}
+
 static void
 tables_of_another_engine_and_format_are_adopted(void **state)
 {
@@ -281,6 +328,8 @@ main(void)
 {
 	const struct CMUnitTest cases[] = {
 	    cmocka_unit_test(no_row_of_the_original_is_lost),
+	    cmocka_unit_test(users_that_break_the_rules_of_text_are_kept_and_told),
+	    cmocka_unit_test(many_users_that_break_the_rules_are_counted),
 	    cmocka_unit_test(tables_of_another_engine_and_format_are_adopted),
 	    cmocka_unit_test(an_adopted_user_is_read_and_written),
 	    cmocka_unit_test(it_goes_on_wherever_it_was_killed),

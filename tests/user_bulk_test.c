@@ -126,12 +126,14 @@ rows_of_a_bulk_create_fail_alone(void **state)
 	int64_t there = user_create(&at, "Eve", "eve@example.com");
 
 	(void)state;
-	bulk_init(6);
+	bulk_init(8);
 	bulk.rows[1].email = (char *)(uintptr_t) "EVE@example.com";
 	bulk.rows[2].email = (char *)(uintptr_t) "no address";
 	bulk.rows[2].account_id = 0;
 	bulk.rows[4].email = bulk.emails[3];
 	bulk.rows[5].id = 9;
+	bulk.rows[6].name = (char *)(uintptr_t) "A\xe2\x80\xa8";
+	bulk.rows[6].email = (char *)(uintptr_t) "a@b\r\nBcc: x";
 	bulk_ask("CreateUsers", &bulk.create.base);
 	assert_true(bulk_row(0, "")->id > there);
 	assert_int_equal(bulk_row(1, "DUPLICATE_EMAIL")->id, -1);
@@ -144,6 +146,9 @@ rows_of_a_bulk_create_fail_alone(void **state)
 	assert_int_equal(bulk_row(4, "DUPLICATE_EMAIL")->id, -1);
 	assert_int_equal(bulk_row(5, "INVALID_FIELDS")->id, -1);
 	assert_string_equal(user_violations(bulk.response->results[5]->status), "id");
+	assert_int_equal(bulk_row(6, "INVALID_FIELDS")->id, -1);
+	assert_string_equal(user_violations(bulk.response->results[6]->status), "name,email");
+	assert_true(bulk_row(7, "")->id > there);
 	bulk_free();
 }
 
@@ -166,17 +171,21 @@ rows_of_a_bulk_replace_fail_alone(void **state)
 	Account__V1__User *user;
 
 	(void)state;
-	bulk_init(4);
+	bulk_init(5);
 	bulk.rows[0].id = id;
 	bulk.rows[1].id = id + 1000;
 	bulk.rows[3].id = id;
 	bulk.rows[3].name = (char *)(uintptr_t) "Last";
+	bulk.rows[4].id = id;
+	bulk.rows[4].email = (char *)(uintptr_t) "eve@example.com ";
 	bulk_ask("ReplaceUsers", &bulk.replace.base);
 	assert_int_equal(bulk_row(0, "")->id, id);
 	assert_int_equal(bulk_row(1, "USER_NOT_FOUND")->id, id + 1000);
 	assert_int_equal(bulk_row(2, "INVALID_FIELDS")->id, 0);
 	assert_string_equal(user_violations(bulk.response->results[2]->status), "id");
 	assert_int_equal(bulk_row(3, "")->id, id);
+	assert_int_equal(bulk_row(4, "INVALID_FIELDS")->id, id);
+	assert_string_equal(user_violations(bulk.response->results[4]->status), "email");
 	bulk_free();
 
 	user = user_get(&at, id);

@@ -96,11 +96,21 @@ struct store_adoption {
 	void (*tell)(const char *line);
 	bool (*hash)(const char *password, char *out, void *closure);
 	void *closure;
+	size_t unfit; /* users that store_tell_unfit found */
 };
 
 /* A line for people about how far the migration is. */
 void store_tell(const struct store_adoption *adoption, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/*
+ * Says so of a user whose name or e-mail address no new user may have, and
+ * counts it; past the first of them, only that. store_tell_all_unfit says how
+ * many there were. A name or address that is NULL is none.
+ */
+void store_tell_unfit(
+    struct store_adoption *adoption, int64_t id, const char *name, const char *email);
+void store_tell_all_unfit(const struct store_adoption *adoption);
 
 /*
  * One migration: SQL, or a function where SQL is not enough. Either must do

@@ -3,6 +3,9 @@
 
 #include "common/clock.h"
 #include "services/accountd/store_impl.h"
+#include "services/accountd/user_text.h"
+
+#define STORE_UNFIT_TOLD 20
 
 void
 store_tell(const struct store_adoption *adoption, const char *format, ...)
@@ -15,6 +18,36 @@ store_tell(const struct store_adoption *adoption, const char *format, ...)
 	va_end(args);
 	if (adoption->tell != NULL) {
 		adoption->tell(line);
+	}
+}
+
+void
+store_tell_unfit(struct store_adoption *adoption, int64_t id, const char *name, const char *email)
+{
+	char of_name[USER_TEXT_PROBLEM_BYTES] = "";
+	char of_email[USER_TEXT_PROBLEM_BYTES] = "";
+	bool fit = name == NULL || user_text_is_name(name, of_name);
+
+	fit = (email == NULL || user_text_is_email(email, of_email)) && fit;
+	if (fit || adoption->unfit++ >= STORE_UNFIT_TOLD) {
+		return;
+	}
+	if (*of_name != '\0') {
+		store_tell(adoption, "user %lld is kept, but its name %s", (long long)id, of_name);
+	}
+	if (*of_email != '\0') {
+		store_tell(adoption, "user %lld is kept, but its e-mail address %s", (long long)id,
+		    of_email);
+	}
+}
+
+void
+store_tell_all_unfit(const struct store_adoption *adoption)
+{
+	if (adoption->unfit > 0) {
+		store_tell(adoption,
+		    "%zu users are kept with a name or e-mail address that no new user may have",
+		    adoption->unfit);
 	}
 }
 
@@ -108,7 +141,7 @@ store_migrate(struct store *store, void (*tell)(const char *line),
     bool (*hash)(const char *password, char *out, void *closure), void *closure,
     struct error *error)
 {
-	struct store_adoption adoption = {tell, hash, closure};
+	struct store_adoption adoption = {tell, hash, closure, 0};
 	struct store_conn *conn = store_conn_open(store);
 	enum status_code code;
 	int64_t version;

@@ -20,11 +20,12 @@ extern const unsigned char migration_mysql_0005_unicode[];
 extern const unsigned char migration_mysql_0007_roles[];
 extern const unsigned char migration_mysql_0009_account_index[];
 
-/* A user's e-mail address and its key, or the password and its hash; NULL as in SQL. */
+/* A user's e-mail address, its key and the name, or the password and its hash; NULL as in SQL. */
 struct store_mysql_cell {
 	int64_t id;
 	char *value;
 	char *derived;
+	char *name;
 };
 
 /*
@@ -155,8 +156,8 @@ store_mysql_copy_cell(
 }
 
 /*
- * Gives the rows of the statement in conn->sql, which reads id, value and what
- * is derived; in scratch, which is emptied before.
+ * Gives the rows of the statement in conn->sql, which reads id, value, what is
+ * derived and name; in scratch, which is emptied before.
  */
 static enum mysql_end
 store_mysql_read_cells(
@@ -176,7 +177,8 @@ store_mysql_read_cells(
 
 		cell->id = store_mysql_number(&row, 0);
 		if (!store_mysql_copy_cell(conn, &row, 1, &cell->value) ||
-		    !store_mysql_copy_cell(conn, &row, 2, &cell->derived)) {
+		    !store_mysql_copy_cell(conn, &row, 2, &cell->derived) ||
+		    !store_mysql_copy_cell(conn, &row, 3, &cell->name)) {
 			return store_mysql_no_memory(conn);
 		}
 	}
@@ -220,7 +222,7 @@ store_mysql_set_keys(
 }
 
 static enum mysql_end
-store_mysql_fill_keys(struct store_mysql_conn *conn, const struct store_adoption *adoption)
+store_mysql_fill_keys(struct store_mysql_conn *conn, struct store_adoption *adoption)
 {
 	struct store_mysql_cell *cells;
 	size_t count, done = 0;
@@ -229,13 +231,16 @@ store_mysql_fill_keys(struct store_mysql_conn *conn, const struct store_adoption
 
 	do {
 		buf_reset(&conn->sql);
-		buf_puts(&conn->sql, "SELECT id, email, emailKey FROM user WHERE id > ");
+		buf_puts(&conn->sql, "SELECT id, email, emailKey, name FROM user WHERE id > ");
 		buf_put_int(&conn->sql, after);
 		buf_printf(&conn->sql, " ORDER BY id LIMIT %d", STORE_MYSQL_KEY_BATCH);
 		end = store_mysql_read_cells(conn, &cells, &count);
 		if (end == MYSQL_END_OK && count > 0) {
 			after = cells[count - 1].id;
 			end = store_mysql_set_keys(conn, cells, count);
+		}
+		for (size_t i = 0; end == MYSQL_END_OK && i < count; i++) {
+			store_tell_unfit(adoption, cells[i].id, cells[i].name, cells[i].value);
 		}
 		done += count;
 		if (count > 0 && done % STORE_MYSQL_TELL_ROWS == 0) {
@@ -294,6 +299,7 @@ store_mysql_unique_emails(
 	if (end != MYSQL_END_OK) {
 		return store_mysql_error(conn, end, error);
 	}
+	store_tell_all_unfit(adoption);
 	code = store_mysql_check_clashes(conn, adoption, error);
 	if (code != STATUS_OK) {
 		return code;
@@ -414,7 +420,7 @@ store_mysql_hash_batch(struct store_mysql_conn *conn, const struct store_adoptio
 	enum mysql_end end;
 
 	buf_reset(&conn->sql);
-	buf_puts(&conn->sql, "SELECT id, password, NULL FROM user WHERE id > ");
+	buf_puts(&conn->sql, "SELECT id, password, NULL, NULL FROM user WHERE id > ");
 	buf_put_int(&conn->sql, *after);
 	buf_printf(&conn->sql,
 	    " AND (password IS NULL OR password NOT LIKE '$argon2id$%%') ORDER BY id LIMIT %d",

@@ -17,7 +17,6 @@ enum user_role {
 	USER_ROLE_RESTRICTED = 2
 };
 
-#define USER_TEXT_MAX_CHARS     255
 #define USER_PASSWORD_MAX_BYTES 1024
 #define USER_ACCOUNT_ID_MAX     INT32_MAX
 
