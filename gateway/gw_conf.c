@@ -19,8 +19,8 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_BACKENDS] = {"backends", CONF_TEXT, CONF_REQUIRED, 1, 4096, "tcp://127.0.0.1:7001", NULL,
 	"URLs of the services, with commas: tcp:// tls+tcp:// dns:///HOST:PORT, ipc://PATH.", NULL},
     [GW_BACKEND_TLS_CA] = {"backendTlsCa", CONF_TEXT, 0, 0, 4096, NULL, NULL,
-	"Whose certificates services must show by tls+tcp://, and by dns:/// then too: a PEM file, "
-	"read again on SIGHUP.",
+	"Whose certificates services must show by tls+tcp://, and by dns:/// then too, and lists "
+	"(CRL) of revoked ones: a PEM file, read again on SIGHUP.",
 	NULL},
     [GW_BACKEND_TLS_CERT] = {"backendTlsCert", CONF_TEXT, 0, 0, 4096, NULL, NULL,
 	"Certificate to show to services, with its chain: a PEM file, read again on SIGHUP.", NULL},

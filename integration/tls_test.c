@@ -100,10 +100,14 @@ who_shows_none_or_a_wrong_one_is_refused_and_told_why(void **state)
 static void
 only_the_gateway_may_say_for_whom_it_calls(void **state)
 {
+	long mark = process_log_mark(&stack.accountd[0]);
+
 	(void)state;
 	expect(ask("gateway", "accountd.test", "principal=user:1"), NOT_FOUND, "NOT_FOUND");
 	expect(ask("other", "accountd.test", "principal=user:1"), PERMISSION_DENIED,
 	    "PRINCIPAL_NOT_ALLOWED");
+	process_await_log(
+	    &stack.accountd[0], mark, "no name in its certificate is listed as trusted");
 	expect(ask("other", "accountd.test", NULL), NOT_FOUND, "NOT_FOUND");
 }
 
@@ -187,7 +191,8 @@ start(void **state)
 	stack.accountd_flags[i++] = flag("tls-cert", "accountd.pem");
 	stack.accountd_flags[i++] = flag("tls-key", "accountd.key");
 	stack.accountd_flags[i++] = flag("tls-client-ca", "authority.pem");
-	stack.accountd_flags[i++] = "--tls-trusted=someone.test,gateway.test";
+	stack.accountd_flags[i++] = "--tls-trusted= someone.test ,gateway.test ";
+	stack.accountd_flags[i++] = "--log-level=debug";
 	i = 0;
 	stack.gatewayd_flags[i++] = flag("backend-tls-ca", "authority.pem");
 	stack.gatewayd_flags[i++] = flag("backend-tls-cert", "gateway.pem");

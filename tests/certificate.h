@@ -5,10 +5,28 @@
 #ifndef TESTS_CERTIFICATE_H
 #define TESTS_CERTIFICATE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct certificate_authority;
+
+/* A name that may be no text, as with a NUL in it. A list ends with text NULL. */
+struct certificate_name {
+	const char *text;
+	size_t len;
+	bool uri; /* of an alternative name; else it is one of DNS */
+};
+
+#define CERTIFICATE_NAME(text)                                                                     \
+	{                                                                                          \
+		(text), sizeof(text) - 1, false                                                    \
+	}
 
 /* A new authority, whose own certificate is written to DIR/NAME.pem. */
 struct certificate_authority *certificate_authority_new(const char *dir, const char *name);
+/* Writes its own certificate once more, to DIR/NAME.pem. */
+void certificate_authority_write(
+    struct certificate_authority *authority, const char *dir, const char *name);
 void certificate_authority_free(struct certificate_authority **authority);
 
 /*
@@ -18,5 +36,17 @@ void certificate_authority_free(struct certificate_authority **authority);
  */
 void certificate_issue(struct certificate_authority *authority, const char *dir, const char *name,
     const char *common_name, long valid_s);
+
+/* The same with these names and no others. */
+void certificate_issue_named(struct certificate_authority *authority, const char *dir,
+    const char *name, const struct certificate_name *common_names,
+    const struct certificate_name *alternatives, long valid_s);
+
+/*
+ * Appends to DIR/NAME.pem a list (CRL) of the authority that revokes the
+ * certificate DIR/REVOKED.pem, or none when that is NULL, and ends in valid_s seconds.
+ */
+void certificate_revoke(struct certificate_authority *authority, const char *dir, const char *name,
+    const char *revoked, long valid_s);
 
 #endif

@@ -17,10 +17,12 @@ static const struct conf_row accountd_rows[ACCOUNTD_CONF_COUNT] = {
     [ACCOUNTD_TLS_KEY] = {"tlsKey", CONF_TEXT, 0, 0, 4096, NULL, NULL,
 	"Private key of tlsCert: a PEM file, read again on SIGHUP.", NULL},
     [ACCOUNTD_TLS_CLIENT_CA] = {"tlsClientCa", CONF_TEXT, 0, 0, 4096, NULL, NULL,
-	"Whose certificates clients must show: a PEM file, read again on SIGHUP; empty: none.",
+	"Whose certificates clients must show, and lists (CRL) of revoked ones: a PEM file, read "
+	"again on SIGHUP; empty: none.",
 	NULL},
     [ACCOUNTD_TLS_TRUSTED] = {"tlsTrusted", CONF_TEXT, 0, 0, 4096, NULL, NULL,
-	"Common names, with commas, of clients that may set the principal of a call; empty: all.",
+	"Names, with commas, of clients that may set the principal of a call: DNS or URI names "
+	"of their certificates, or the common name of one without; empty: all clients.",
 	NULL},
     [ACCOUNTD_PORT] = {"port", CONF_INT, 0, 0, 65535, "0", NULL,
 	"Port of 127.0.0.1 to answer on instead of listen; 0: listen counts.", NULL},

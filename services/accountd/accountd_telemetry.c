@@ -328,10 +328,11 @@ accountd_telemetry_log(const struct rpc_call *call, const struct error *error, i
 	    LOG_STR("principal", rpc_call_metadata(call, "principal")),
 	    LOG_MS("durationMs", took_ns), LOG_MS("queueMs", waited_ns),
 	    LOG_MS("workMs", took_ns - waited_ns), LOG_STR("code", status_name(error->code)),
-	    LOG_STR("reason", error->reason)};
+	    LOG_STR("reason", error->reason),
+	    LOG_STR("detail", error->detail[0] == '\0' ? NULL : error->detail)};
 
 	if (accountd_is_at_fault(error)) {
-		log_error("call failed", error, fields, sizeof(fields) / sizeof(fields[0]) - 2);
+		log_error("call failed", error, fields, sizeof(fields) / sizeof(fields[0]) - 3);
 	} else {
 		log_write(LOG_DEBUG, "call", fields, sizeof(fields) / sizeof(fields[0]));
 	}

@@ -36,8 +36,7 @@ rpc_tls_given(const char *file)
 	return file != NULL && file[0] != '\0';
 }
 
-/* What OpenSSL says, which need not be about a file. */
-static enum status_code
+enum status_code
 rpc_tls_wrong(struct error *error, const char *file, const char *what)
 {
 	unsigned long code = ERR_peek_last_error();
@@ -76,19 +75,18 @@ rpc_tls_load_own(SSL_CTX *context, const struct rpc_tls_options *options, struct
 	return STATUS_OK;
 }
 
+/* A server asks each client for a certificate, and says by whom it may be signed. */
 static enum status_code
 rpc_tls_load_trusted(SSL_CTX *context, const struct rpc_tls_options *options, struct error *error)
 {
 	int mode = SSL_VERIFY_PEER | (options->server ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+	enum status_code code = rpc_tls_trust_load(context, options->ca_file, error);
 
-	if (SSL_CTX_load_verify_file(context, options->ca_file) != 1) {
-		return rpc_tls_wrong(error, options->ca_file, "certificate in PEM format");
-	}
-	if (options->server) {
+	if (code == STATUS_OK && options->server) {
 		SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(options->ca_file));
 	}
 	SSL_CTX_set_verify(context, mode, NULL);
-	return STATUS_OK;
+	return code;
 }
 
 static enum status_code

@@ -20,8 +20,13 @@ struct rpc_tls;
 
 /* Text is copied. All files are PEM; NULL or empty: there is none. */
 struct rpc_tls_options {
-	bool server;         /* for listening; else for a channel */
-	const char *ca_file; /* who is trusted; a server then asks each client for a certificate */
+	bool server; /* for listening; else for a channel */
+
+	/*
+	 * Who is trusted; a server then asks each client for a certificate. With
+	 * lists of revoked certificates (CRL) in it, each authority needs one.
+	 */
+	const char *ca_file;
 	const char *cert_file; /* own certificate, and the chain above it; a server needs one */
 	const char *key_file;  /* its private key, without a passphrase */
 

@@ -30,7 +30,8 @@ struct nng_tls_engine_conn {
 
 /* What NNG has no arguments for: in while a configuration is made, out while one is asked. */
 static _Thread_local struct rpc_tls *rpc_tls_engine_made_for;
-static _Thread_local char rpc_tls_engine_asked[RPC_TLS_SUBJECT_MAX];
+static _Thread_local const char *rpc_tls_engine_list;
+static _Thread_local const char *rpc_tls_engine_answer;
 
 static int
 rpc_tls_engine_config_init(nng_tls_engine_config *config, nng_tls_mode mode)
@@ -285,8 +286,7 @@ rpc_tls_engine_verified(nng_tls_engine_conn *conn)
 	if (certificate == NULL || SSL_get_verify_result(conn->ssl) != X509_V_OK) {
 		return false;
 	}
-	X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName,
-	    rpc_tls_engine_asked, sizeof(rpc_tls_engine_asked));
+	rpc_tls_engine_answer = rpc_tls_name_refusal(certificate, rpc_tls_engine_list);
 	return true;
 }
 
@@ -343,15 +343,14 @@ rpc_tls_engine_config(nng_tls_config **config, struct rpc_tls *tls, bool server,
 	return result;
 }
 
-bool
-rpc_tls_engine_subject(nng_pipe pipe, char subject[RPC_TLS_SUBJECT_MAX])
+const char *
+rpc_tls_engine_refusal(nng_pipe pipe, const char *list)
 {
 	bool verified = false;
 
-	rpc_tls_engine_asked[0] = '\0';
+	rpc_tls_engine_list = list;
 	if (nng_pipe_get_bool(pipe, NNG_OPT_TLS_VERIFIED, &verified) != 0 || !verified) {
-		return false;
+		return "it has shown no certificate";
 	}
-	memcpy(subject, rpc_tls_engine_asked, RPC_TLS_SUBJECT_MAX);
-	return subject[0] != '\0';
+	return rpc_tls_engine_answer;
 }

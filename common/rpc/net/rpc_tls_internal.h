@@ -1,4 +1,8 @@
-/* What rpc_tls.c (files and trust) and rpc_tls_engine.c (NNG's connections) share. */
+/*
+ * What the parts of TLS share: rpc_tls.c (files, options, reloading),
+ * rpc_tls_trust.c (who is trusted), rpc_tls_name.c (whom a certificate names)
+ * and rpc_tls_engine.c (NNG's connections).
+ */
 #ifndef COMMON_RPC_TLS_INTERNAL_H
 #define COMMON_RPC_TLS_INTERNAL_H
 
@@ -8,7 +12,28 @@
 
 #include "common/rpc/net/rpc_tls.h"
 
-#define RPC_TLS_SUBJECT_MAX 256
+/*
+ * Fills error and returns its code: file cannot be read, or holds no what, for
+ * the reason that OpenSSL gave last.
+ */
+enum status_code rpc_tls_wrong(struct error *error, const char *file, const char *what);
+
+/*
+ * Makes context trust who is signed by a certificate of file and not revoked by
+ * a list (CRL) of file. With a list in file, each authority between a peer and
+ * its root needs one that has not ended; else the peer is refused.
+ */
+enum status_code rpc_tls_trust_load(SSL_CTX *context, const char *file, struct error *error);
+
+/*
+ * NULL when certificate is for one of the names of list, which has commas
+ * between them; blanks around a name are not part of it. Otherwise why not, as
+ * static text. The names of a certificate are its alternative names of the
+ * types DNS and URI, or, when it has none, its common name. All bytes count,
+ * and a certificate that can be read in two ways is for nobody: with a NUL in
+ * a name or with several common names.
+ */
+const char *rpc_tls_name_refusal(const X509 *certificate, const char *list);
 
 /* Holds tls, for a connection or a dialer, until rpc_tls_release. */
 void rpc_tls_acquire(struct rpc_tls *tls);
@@ -29,9 +54,9 @@ int rpc_tls_engine_config(
     nng_tls_config **config, struct rpc_tls *tls, bool server, const char *name);
 
 /*
- * The common name in the certificate of a connection's other end. False when
- * it has shown none, as without TLS.
+ * NULL when the other end of a connection has shown a certificate for one of
+ * the names of list; otherwise why not, as static text. See rpc_tls_name_refusal.
  */
-bool rpc_tls_engine_subject(nng_pipe pipe, char subject[RPC_TLS_SUBJECT_MAX]);
+const char *rpc_tls_engine_refusal(nng_pipe pipe, const char *list);
 
 #endif

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "common/rpc/net/rpc_tls_internal.h"
 #include "common/rpc/server/rpc_server_internal.h"
 
@@ -10,46 +8,24 @@ rpc_intercept_deadline(struct rpc_call *call, void *closure)
 	return !rpc_call_drop_expired(call);
 }
 
-/* True when name is one of the names of list, which has commas between. */
-static bool
-rpc_intercept_lists(const char *list, const char *name)
-{
-	size_t len = strlen(name);
-
-	while (*list != '\0') {
-		size_t here = strcspn(list, ",");
-		size_t blanks = strspn(list, " ");
-
-		if (here - blanks == len && memcmp(list + blanks, name, len) == 0) {
-			return true;
-		}
-		list += here + (list[here] == ',');
-	}
-	return false;
-}
-
-static bool
-rpc_intercept_trusts(const struct rpc_call *call)
-{
-	const char *trusted = call->message->server->options.trusted;
-	char subject[RPC_TLS_SUBJECT_MAX];
-
-	return trusted == NULL || trusted[0] == '\0' ||
-	       (rpc_tls_engine_subject(call->message->pipe, subject) &&
-		   rpc_intercept_lists(trusted, subject));
-}
-
 static bool
 rpc_intercept_principal(struct rpc_call *call, void *closure)
 {
+	const char *trusted = call->message->server->options.trusted;
+	const char *refusal;
 	struct error error;
 
 	(void)closure;
-	if (rpc_call_metadata(call, "principal") == NULL || rpc_intercept_trusts(call)) {
+	if (trusted == NULL || trusted[0] == '\0' || rpc_call_metadata(call, "principal") == NULL) {
+		return true;
+	}
+	refusal = rpc_tls_engine_refusal(call->message->pipe, trusted);
+	if (refusal == NULL) {
 		return true;
 	}
 	error_set(&error, STATUS_PERMISSION_DENIED, "PRINCIPAL_NOT_ALLOWED",
 	    "this client may not say for whom a call is made: leave out the metadata principal");
+	error_detail(&error, "the client is not trusted: %s", refusal);
 	rpc_call_fail(call, &error);
 	return false;
 }

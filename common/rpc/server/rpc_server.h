@@ -109,7 +109,8 @@ struct rpc_server_options {
 
 	/*
 	 * Whose calls may say for whom they are made (metadata "principal"):
-	 * common names of client certificates, with commas. NULL or empty:
+	 * names, with commas, that client certificates have as DNS or URI names,
+	 * or as their common name where they have none of those. NULL or empty:
 	 * everybody who can connect.
 	 */
 	const char *trusted;
