@@ -147,6 +147,8 @@ rpc_probe_start(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 {
 	endpoint->heard_ns = todo->now_ns - 1;
 	endpoint->timeouts = 0;
+	/* Due at once, however short ago an earlier connection was probed or the machine started. */
+	endpoint->probe_ns = rpc_probe_after(todo->now_ns, -rpc_probe_interval_ms(endpoint));
 	rpc_probe_set_timer(endpoint, todo->now_ns);
 }
 
