@@ -1,7 +1,8 @@
-/* UTF-8 (RFC 3629), a sequence at a time. Any thread. */
+/* UTF-8 (RFC 3629). Any thread. */
 #ifndef COMMON_UTF8_H
 #define COMMON_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -29,6 +30,24 @@ utf8_sequence_len(const void *text, size_t left)
 		}
 	}
 	return len;
+}
+
+/* True when all of text is UTF-8 without U+0000, at which a C string would end. */
+static inline bool
+utf8_is_text(const void *text, size_t len)
+{
+	const unsigned char *bytes = text;
+	size_t at = 0;
+
+	while (at < len) {
+		size_t sequence = bytes[at] == 0 ? 0 : utf8_sequence_len(bytes + at, len - at);
+
+		if (sequence == 0) {
+			return false;
+		}
+		at += sequence;
+	}
+	return true;
 }
 
 #endif

@@ -94,7 +94,7 @@ gw_call_request(const struct gw_request *request, const struct rpc_metadata *met
 }
 
 struct gw_call *
-gw_call_start(struct gw_request *request, const uint8_t *data, size_t len)
+gw_call_start(struct gw_request *request, const ProtobufCMessage *message, const struct buf *packed)
 {
 	char traceparent[TRACE_PARENT_LEN + 1];
 	const struct rpc_metadata metadata[] = {{"request-id", request->id},
@@ -108,8 +108,11 @@ gw_call_start(struct gw_request *request, const uint8_t *data, size_t len)
 		return NULL;
 	}
 	trace_write_parent(&request->trace, traceparent);
-	wanted.data = data;
-	wanted.len = len;
+	wanted.message = message;
+	if (message == NULL) {
+		wanted.data = (const uint8_t *)packed->data;
+		wanted.len = packed->len;
+	}
 	pthread_mutex_init(&call->lock, NULL);
 	call->loop = loop;
 	call->request = request;

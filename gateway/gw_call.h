@@ -6,17 +6,21 @@
 #ifndef GATEWAY_GW_CALL_H
 #define GATEWAY_GW_CALL_H
 
+#include <protobuf-c/protobuf-c.h>
+
 #include "gateway/gw_loop.h"
 
 struct gw_request;
 struct rpc_reply;
 
 /*
- * Calls the request's method with a packed message, which is borrowed for the
- * call only. gw_request_replied is called later, from the loop, unless the call
- * is abandoned. NULL when it can't be made: no memory, or the loop is cut.
+ * Calls the request's method with message, or where that is NULL with what is
+ * packed already; both are borrowed for the call only. gw_request_replied is
+ * called later, from the loop, unless the call is abandoned. NULL when it can't
+ * be made: no memory, or the loop is cut.
  */
-struct gw_call *gw_call_start(struct gw_request *request, const uint8_t *data, size_t len);
+struct gw_call *gw_call_start(
+    struct gw_request *request, const ProtobufCMessage *message, const struct buf *packed);
 
 /* Gives up on the call and clears *call. NULL is fine. */
 void gw_call_abandon(struct gw_call **call);

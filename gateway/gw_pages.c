@@ -11,13 +11,28 @@
 #include "gateway/json.h"
 #include "gateway/schema.h"
 
+/* Appends the message. False without memory. */
+static bool
+gw_pages_pack(struct buf *packed, const ProtobufCMessage *message)
+{
+	size_t size = protobuf_c_message_get_packed_size(message);
+
+	if (!buf_reserve(packed, size)) {
+		return false;
+	}
+	packed->len += protobuf_c_message_pack(message, (uint8_t *)packed->data + packed->len);
+	return true;
+}
+
 bool
-gw_pages_begin(struct gw_request *request, const uint8_t *data, size_t len)
+gw_pages_begin(struct gw_request *request, const ProtobufCMessage *message)
 {
 	request->paged = true;
-	buf_put(&request->pages.request, data, len);
-	request->pages.base_len = len;
-	return !request->pages.request.failed && gw_request_call(request, data, len);
+	if (!gw_pages_pack(&request->pages.request, message)) {
+		return false;
+	}
+	request->pages.base_len = request->pages.request.len;
+	return gw_request_call(request, NULL, &request->pages.request);
 }
 
 void
@@ -45,11 +60,10 @@ static void
 gw_pages_proceed(h2o_generator_t *generator, h2o_req_t *req)
 {
 	struct gw_request *request = (struct gw_request *)generator;
-	const struct buf *next = &request->pages.request;
 	struct error error;
 
 	(void)req;
-	if (!gw_request_call(request, (const uint8_t *)next->data, next->len)) {
+	if (!gw_request_call(request, NULL, &request->pages.request)) {
 		error_set(&error, STATUS_UNAVAILABLE, "NO_CALL", "no further call can be made");
 		gw_pages_fail(request, &error);
 	}
@@ -66,20 +80,13 @@ gw_pages_set_token(struct gw_request *request, const char *token)
 	const struct route *route = request->match.route;
 	const ProtobufCFieldDescriptor *wire = route->page_token->wire;
 	ProtobufCMessage *part = schema_message_new(route->method->input, request->loop->scratch);
-	struct buf *packed = &request->pages.request;
-	size_t size;
 
 	if (part == NULL) {
 		return false;
 	}
 	*(const char **)((char *)part + wire->offset) = token;
-	size = protobuf_c_message_get_packed_size(part);
-	packed->len = request->pages.base_len;
-	if (!buf_reserve(packed, size)) {
-		return false;
-	}
-	packed->len += protobuf_c_message_pack(part, (uint8_t *)packed->data + packed->len);
-	return true;
+	request->pages.request.len = request->pages.base_len;
+	return gw_pages_pack(&request->pages.request, part);
 }
 
 /* Appends a page to what was sent; never nothing, which would look like the end. */

@@ -9,8 +9,8 @@
 
 #include "gateway/gw_request.h"
 
-/* Fetches the first page for a packed request without a token. False as gw_request_call. */
-bool gw_pages_begin(struct gw_request *request, const uint8_t *data, size_t len);
+/* Fetches the first page for a request without a token. False as gw_request_call. */
+bool gw_pages_begin(struct gw_request *request, const ProtobufCMessage *message);
 
 /* A page has come, or its call failed; reply is borrowed. */
 void gw_pages_replied(struct gw_request *request, const struct rpc_reply *reply);

@@ -29,9 +29,10 @@ gw_request_move(struct gw_request *request, enum gw_request_state state)
 }
 
 bool
-gw_request_call(struct gw_request *request, const uint8_t *data, size_t len)
+gw_request_call(
+    struct gw_request *request, const ProtobufCMessage *message, const struct buf *packed)
 {
-	request->call = gw_call_start(request, data, len);
+	request->call = gw_call_start(request, message, packed);
 	if (request->call == NULL) {
 		return false;
 	}
@@ -338,21 +339,15 @@ gw_request_content_type(const struct gw_request *request)
 	    headers->entries[index].value.base, headers->entries[index].value.len};
 }
 
-/* Packs the message and calls the method with it. */
+/* Calls the method with the message. */
 static int
 gw_request_send(struct gw_request *request, const ProtobufCMessage *message, bool page_given,
     struct error *error)
 {
-	size_t len = protobuf_c_message_get_packed_size(message);
-	uint8_t *data = arena_alloc(request->loop->scratch, len);
-	bool called = false;
+	bool called = request->match.route->pages != NULL && !page_given
+			  ? gw_pages_begin(request, message)
+			  : gw_request_call(request, message, NULL);
 
-	if (data != NULL) {
-		protobuf_c_message_pack(message, data);
-		called = request->match.route->pages != NULL && !page_given
-			     ? gw_pages_begin(request, data, len)
-			     : gw_request_call(request, data, len);
-	}
 	if (!called) {
 		error_set(error, STATUS_UNAVAILABLE, "NO_CALL",
 		    "the gateway is stopping or short of memory; try again later");

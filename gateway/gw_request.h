@@ -73,8 +73,9 @@ void gw_request_id(h2o_req_t *req, char id[GW_REQUEST_ID_MAX + 1]);
 /* Moves the request on; the only place where state is set. */
 void gw_request_move(struct gw_request *request, enum gw_request_state state);
 
-/* Calls the request's method. False when no call can be made. */
-bool gw_request_call(struct gw_request *request, const uint8_t *data, size_t len);
+/* Calls the request's method, as gw_call_start. False when no call can be made. */
+bool gw_request_call(
+    struct gw_request *request, const ProtobufCMessage *message, const struct buf *packed);
 
 /* The client has closed the connection: what it asked for is given up. */
 void gw_request_gone(struct gw_request *request);

@@ -24,6 +24,8 @@ tear_down(void **state)
 	return 0;
 }
 
+#define SPAN(literal) ((struct rpc_span){(const uint8_t *)(literal), sizeof(literal) - 1})
+
 static struct rpc_span
 span(const char *bytes, size_t len)
 {
@@ -106,24 +108,6 @@ an_arena_that_is_used_up_still_gives_a_status(void **state)
 	arena_free(&small);
 }
 
-static void
-metadata_is_found_by_its_key(void **state)
-{
-	Mockvideo__Rpc__V1__Metadata a = MOCKVIDEO__RPC__V1__METADATA__INIT;
-	Mockvideo__Rpc__V1__Metadata b = MOCKVIDEO__RPC__V1__METADATA__INIT;
-	Mockvideo__Rpc__V1__Metadata *metadata[] = {&a, &b};
-
-	(void)state;
-	a.key = (char *)"request-id";
-	a.value = (char *)"r1";
-	b.key = (char *)"principal";
-	b.value = (char *)"ann";
-	assert_string_equal(rpc_metadata_get(metadata, 2, "principal"), "ann");
-	assert_null(rpc_metadata_get(metadata, 1, "principal"));
-	assert_null(rpc_metadata_get(metadata, 2, "princip"));
-	assert_null(rpc_metadata_get(NULL, 0, "principal"));
-}
-
 /* Two calls: the first with all fields and two metadata, the second empty. */
 static struct rpc_span
 pack_batch(struct arena *arena)
@@ -158,9 +142,11 @@ a_batch_is_read_in_place(void **state)
 	struct rpc_span batch = pack_batch(*state);
 	struct rpc_call_view view;
 	size_t count;
+	size_t cancels;
 
-	assert_true(rpc_batch_count(batch, &count));
+	assert_true(rpc_batch_count(batch, &count, &cancels));
 	assert_int_equal(count, 2);
+	assert_int_equal(cancels, 0);
 	assert_int_equal(rpc_batch_next(&batch, &view), RPC_STEP_FOUND);
 	assert_null(view.fault);
 	assert_span(view.method, "a.B/C");
@@ -193,9 +179,10 @@ fields_of_later_versions_are_passed_over(void **state)
 	struct rpc_span rest = span(batch, sizeof(batch) - 1);
 	struct rpc_call_view view;
 	size_t count;
+	size_t cancels;
 
 	(void)state;
-	assert_true(rpc_batch_count(rest, &count));
+	assert_true(rpc_batch_count(rest, &count, &cancels));
 	assert_int_equal(count, 1);
 	assert_int_equal(rpc_batch_next(&rest, &view), RPC_STEP_FOUND);
 	assert_span(view.method, "");
@@ -246,37 +233,145 @@ values_are_utf_8_without_nul(void **state)
 	assert_false(is_value("a\0b", 3));
 }
 
-/* The reply of a head and len bytes, unpacked by protobuf-c, holds just those bytes. */
 static void
-expect_reply(enum rpc_reply_field field, size_t len)
+a_packed_batch_is_what_protobuf_reads(void **state)
 {
-	uint8_t *bytes = calloc(1, RPC_REPLY_HEAD_MAX + len + 1);
-	Mockvideo__Rpc__V1__ReplyBatch *batch;
-	size_t head_len;
+	static const struct rpc_metadata metadata[] = {{"request-id", "r-1"}, {"empty", ""}};
+	static const struct {
+		const char *method;
+		size_t len;
+		size_t metadata_count;
+		uint32_t timeout_ms;
+	} calls[] = {{"a.B/C", 7, 2, 1}, {"m", 300, 0, UINT32_MAX}};
+	static const uint8_t request[300] = "request";
+	uint8_t bytes[2 * 512];
+	Mockvideo__Rpc__V1__CallBatch *batch;
+	size_t len = 0;
 
-	assert_non_null(bytes);
-	head_len = rpc_reply_head(bytes, field, len);
-	assert_true(head_len <= RPC_REPLY_HEAD_MAX);
-	batch = mockvideo__rpc__v1__reply_batch__unpack(NULL, head_len + len, bytes);
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		size_t size =
+		    rpc_call_size(calls[i].method, calls[i].len, metadata, calls[i].metadata_count);
+		uint8_t *memory = malloc(RPC_CALL_HEAD_MAX + size + RPC_CALL_TAIL_MAX);
+		uint8_t *call = memory + RPC_CALL_HEAD_MAX;
+		struct rpc_span sealed;
+
+		memcpy(rpc_call_put(
+			   call, calls[i].method, calls[i].len, metadata, calls[i].metadata_count),
+		    request, calls[i].len);
+		/* An attempt before, with another timeout, leaves nothing behind. */
+		rpc_call_seal(call, size, UINT32_MAX);
+		sealed = rpc_call_seal(call, size, calls[i].timeout_ms);
+		assert_true(sealed.data >= memory);
+		memcpy(bytes + len, sealed.data, sealed.len);
+		len += sealed.len;
+		free(memory);
+	}
+	batch = mockvideo__rpc__v1__call_batch__unpack(NULL, len, bytes);
 	assert_non_null(batch);
-	assert_int_equal(batch->n_replies, 1);
-	assert_int_equal(batch->replies[0]->status != NULL, field == RPC_REPLY_STATUS);
-	assert_int_equal(batch->replies[0]->response.len, field == RPC_REPLY_RESPONSE ? len : 0);
-	mockvideo__rpc__v1__reply_batch__free_unpacked(batch, NULL);
-	free(bytes);
+	assert_int_equal(batch->n_calls, 2);
+	assert_string_equal(batch->calls[0]->method, "a.B/C");
+	assert_int_equal(batch->calls[0]->request.len, 7);
+	assert_memory_equal(batch->calls[0]->request.data, "request", 7);
+	assert_int_equal(batch->calls[0]->timeout_ms, 1);
+	assert_int_equal(batch->calls[0]->n_metadata, 2);
+	assert_string_equal(batch->calls[0]->metadata[0]->key, "request-id");
+	assert_string_equal(batch->calls[0]->metadata[0]->value, "r-1");
+	assert_string_equal(batch->calls[0]->metadata[1]->value, "");
+	assert_int_equal(batch->calls[1]->request.len, sizeof(request));
+	assert_memory_equal(batch->calls[1]->request.data, request, sizeof(request));
+	assert_int_equal(batch->calls[1]->timeout_ms, UINT32_MAX);
+	mockvideo__rpc__v1__call_batch__free_unpacked(batch, NULL);
 }
 
 static void
-a_reply_is_put_together_of_head_and_message(void **state)
+cancels_are_what_protobuf_reads(void **state)
 {
-	static const size_t sizes[] = {
-	    0, 1, 120, 125, 126, 127, 128, 129, 16379, 16383, 16384, 2097151, 2097152};
+	uint8_t bytes[3 * RPC_CANCEL_MAX];
+	Mockvideo__Rpc__V1__CallBatch *batch;
+	size_t len = 0;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		expect_reply(RPC_REPLY_RESPONSE, sizes[i]);
+	len += rpc_cancel_put(bytes + len, 0x80000001, SIZE_MAX);
+	len += rpc_cancel_put(bytes + len, 0xfedcba98, 0);
+	len += rpc_cancel_put(bytes + len, 0xfedcba98, UINT32_MAX);
+	batch = mockvideo__rpc__v1__call_batch__unpack(NULL, len, bytes);
+	assert_non_null(batch);
+	assert_int_equal(batch->n_calls, 0);
+	assert_int_equal(batch->n_cancel, 3);
+	assert_int_equal(batch->cancel[0]->request_id, 0x80000001);
+	assert_int_equal(batch->cancel[0]->n_calls, 0);
+	assert_int_equal(batch->cancel[1]->request_id, 0xfedcba98);
+	assert_int_equal(batch->cancel[1]->n_calls, 1);
+	assert_int_equal(batch->cancel[1]->calls[0], 0);
+	assert_int_equal(batch->cancel[2]->calls[0], UINT32_MAX);
+	mockvideo__rpc__v1__call_batch__free_unpacked(batch, NULL);
+}
+
+static void
+cancels_are_read_in_place(void **state)
+{
+	/* A Cancel of calls 0 and 300, of a call, one of all of a message. */
+	struct rpc_span batch = SPAN("\x12\x0a\x0d\x02\x00\x00\x80\x12\x03\x00\xac\x02"
+				     "\x0a\x00"
+				     "\x12\x05\x0d\x01\x00\x00\x80");
+	struct rpc_cancel_view view;
+	uint64_t call;
+	size_t calls;
+	size_t cancels;
+
+	(void)state;
+	assert_true(rpc_batch_count(batch, &calls, &cancels));
+	assert_int_equal(calls, 1);
+	assert_int_equal(cancels, 2);
+	assert_int_equal(rpc_batch_next_cancel(&batch, &view), RPC_STEP_FOUND);
+	assert_int_equal(view.request_id, 0x80000002);
+	assert_int_equal(rpc_wire_next_number(&view.calls, &call), RPC_STEP_FOUND);
+	assert_int_equal(call, 0);
+	assert_int_equal(rpc_wire_next_number(&view.calls, &call), RPC_STEP_FOUND);
+	assert_int_equal(call, 300);
+	assert_int_equal(rpc_wire_next_number(&view.calls, &call), RPC_STEP_END);
+	assert_int_equal(rpc_batch_next_cancel(&batch, &view), RPC_STEP_FOUND);
+	assert_int_equal(view.request_id, 0x80000001);
+	assert_int_equal(view.calls.len, 0);
+	assert_int_equal(rpc_batch_next_cancel(&batch, &view), RPC_STEP_END);
+	batch = SPAN("\x12\x02\x08\x01");
+	assert_int_equal(rpc_batch_next_cancel(&batch, &view), RPC_STEP_MALFORMED);
+	batch = SPAN("\x10\x01");
+	assert_false(rpc_batch_count(batch, &calls, &cancels));
+	assert_int_equal(rpc_batch_next_cancel(&batch, &view), RPC_STEP_MALFORMED);
+}
+
+static void
+metadata_beyond_those_kept_are_found(void **state)
+{
+	static const char keys[] = "abcdefgh";
+	uint8_t bytes[256];
+	uint8_t *at = bytes + 2;
+	struct rpc_span batch;
+	struct rpc_call_view view;
+
+	(void)state;
+	for (size_t i = 0; keys[i] != '\0'; i++) {
+		const uint8_t metadata[] = {
+		    0x22, 6, 0x0a, 1, (uint8_t)keys[i], 0x12, 1, (uint8_t)(keys[i] - 'a' + 'A')};
+
+		memcpy(at, metadata, sizeof(metadata));
+		at += sizeof(metadata);
 	}
-	expect_reply(RPC_REPLY_STATUS, 0);
+	/* The first of a name counts, kept or not. */
+	memcpy(at, "\x22\x06\x0a\x01h\x12\x01z", 8);
+	at += 8;
+	bytes[0] = 0x0a;
+	bytes[1] = (uint8_t)(at - bytes - 2);
+	batch = (struct rpc_span){bytes, (size_t)(at - bytes)};
+	assert_int_equal(rpc_batch_next(&batch, &view), RPC_STEP_FOUND);
+	assert_int_equal(view.metadata_count, 9);
+	assert_span(rpc_call_view_metadata(&view, "a"), "A");
+	assert_span(rpc_call_view_metadata(&view, "d"), "D");
+	assert_span(rpc_call_view_metadata(&view, "e"), "E");
+	assert_span(rpc_call_view_metadata(&view, "h"), "H");
+	assert_null(rpc_call_view_metadata(&view, "i").data);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -289,12 +384,14 @@ main(void)
 	    CASE(no_status_and_one_of_code_ok_are_no_error),
 	    CASE(a_code_that_is_none_is_unknown),
 	    CASE(an_arena_that_is_used_up_still_gives_a_status),
-	    CASE(metadata_is_found_by_its_key),
 	    CASE(a_batch_is_read_in_place),
 	    CASE(fields_of_later_versions_are_passed_over),
 	    CASE(of_a_field_that_is_repeated_the_last_counts),
 	    CASE(values_are_utf_8_without_nul),
-	    CASE(a_reply_is_put_together_of_head_and_message),
+	    CASE(a_packed_batch_is_what_protobuf_reads),
+	    CASE(cancels_are_what_protobuf_reads),
+	    CASE(cancels_are_read_in_place),
+	    CASE(metadata_beyond_those_kept_are_found),
 	};
 
 	return cmocka_run_group_tests(cases, NULL, NULL);

@@ -7,167 +7,119 @@
 
 #include <cmocka.h>
 
-#include "common/rpc/client/rpc_channel.h"
-
 #define SPAN(literal) ((struct rpc_span){(const uint8_t *)(literal), sizeof(literal) - 1})
 
-static const struct rpc_metadata metadata[] = {{"request-id", "r-1"}, {"empty", ""}};
-
 static void
-a_packed_batch_is_what_protobuf_reads(void **state)
+fields_of_every_type_are_read(void **state)
 {
-	static char long_request[300];
-	const struct rpc_request requests[] = {
-	    {.method = "a.B/C",
-		.data = (const uint8_t *)"request",
-		.len = 7,
-		.metadata = metadata,
-		.metadata_count = 2},
-	    {.method = "m", .data = (const uint8_t *)long_request, .len = sizeof(long_request)},
-	};
-	static const uint32_t timeouts[] = {1, UINT32_MAX};
-	uint8_t bytes[2 * 512];
-	uint8_t *end = bytes;
-	Mockvideo__Rpc__V1__CallBatch *batch;
+	struct rpc_span rest = SPAN("\x08\x96\x01" /* field 1: 150 */
+				    "\x11"
+				    "12345678"             /* field 2: 64 bits */
+				    "\x1a\x02hi"           /* field 3 */
+				    "\x25\x01\x02\x03\x84" /* field 4: 32 bits */
+				    "\xf8\xff\xff\xff\x0f\x00");
+	struct rpc_field field;
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		size_t size = rpc_request_size(&requests[i]);
-		uint8_t *packed = malloc(size);
-		uint8_t *start = end;
-
-		rpc_request_pack(&requests[i], packed);
-		end = rpc_batch_put(start, packed, size, timeouts[i]);
-		assert_in_range(end - start, size + 1, size + RPC_CALL_FRAME_MAX);
-		free(packed);
-	}
-	batch = mockvideo__rpc__v1__call_batch__unpack(NULL, (size_t)(end - bytes), bytes);
-	assert_non_null(batch);
-	assert_int_equal(batch->n_calls, 2);
-	assert_string_equal(batch->calls[0]->method, "a.B/C");
-	assert_int_equal(batch->calls[0]->request.len, 7);
-	assert_memory_equal(batch->calls[0]->request.data, "request", 7);
-	assert_int_equal(batch->calls[0]->timeout_ms, 1);
-	assert_int_equal(batch->calls[0]->n_metadata, 2);
-	assert_string_equal(batch->calls[0]->metadata[0]->key, "request-id");
-	assert_string_equal(batch->calls[0]->metadata[0]->value, "r-1");
-	assert_string_equal(batch->calls[0]->metadata[1]->value, "");
-	assert_int_equal(batch->calls[1]->request.len, sizeof(long_request));
-	assert_int_equal(batch->calls[1]->timeout_ms, UINT32_MAX);
-	mockvideo__rpc__v1__call_batch__free_unpacked(batch, NULL);
+	assert_int_equal(rpc_wire_next(&rest, &field), RPC_STEP_FOUND);
+	assert_int_equal(field.number, 1);
+	assert_int_equal(field.type, RPC_WIRE_VARINT);
+	assert_int_equal(field.value, 150);
+	assert_int_equal(rpc_wire_next(&rest, &field), RPC_STEP_FOUND);
+	assert_int_equal(field.type, RPC_WIRE_FIXED64);
+	assert_int_equal(field.bytes.len, 8);
+	assert_int_equal(rpc_wire_next(&rest, &field), RPC_STEP_FOUND);
+	assert_int_equal(field.number, 3);
+	assert_int_equal(field.bytes.len, 2);
+	assert_memory_equal(field.bytes.data, "hi", 2);
+	assert_int_equal(rpc_wire_next(&rest, &field), RPC_STEP_FOUND);
+	assert_int_equal(field.type, RPC_WIRE_FIXED32);
+	assert_int_equal(rpc_wire_fixed32(&field), 0x84030201);
+	assert_int_equal(rpc_wire_next(&rest, &field), RPC_STEP_FOUND);
+	assert_int_equal(field.number, (1u << 29) - 1);
+	assert_int_equal(rpc_wire_next(&rest, &field), RPC_STEP_END);
 }
 
 static void
-replies_are_read_in_place(void **state)
+what_is_no_field_is_malformed(void **state)
 {
-	/* An OK with a response and metadata, a field that is unknown, an error. */
-	struct rpc_span batch = SPAN("\x0a\x0c\x12\x02hi\x1a\x06\x0a\x01k\x12\x01v"
-				     "\x18\x05"
-				     "\x0a\x04\x0a\x02\x08\x05");
-	struct rpc_reply_view view;
-	struct rpc_span rest;
-	struct rpc_span key;
-	struct rpc_span value;
-
-	(void)state;
-	assert_int_equal(rpc_reply_next(&batch, &view), RPC_STEP_FOUND);
-	assert_null(view.status.data);
-	assert_int_equal(view.response.len, 2);
-	assert_memory_equal(view.response.data, "hi", 2);
-	assert_int_equal(view.metadata_count, 1);
-	rest = view.packed;
-	assert_int_equal(rpc_reply_metadata_next(&rest, &key, &value), RPC_STEP_FOUND);
-	assert_int_equal(key.len, 1);
-	assert_memory_equal(key.data, "k", 1);
-	assert_memory_equal(value.data, "v", 1);
-	assert_int_equal(rpc_reply_metadata_next(&rest, &key, &value), RPC_STEP_END);
-	assert_int_equal(rpc_reply_next(&batch, &view), RPC_STEP_FOUND);
-	assert_int_equal(view.status.len, 2);
-	assert_int_equal(view.response.len, 0);
-	assert_non_null(view.response.data);
-	assert_int_equal(rpc_reply_next(&batch, &view), RPC_STEP_END);
-}
-
-static void
-malformed_replies_are_told_apart(void **state)
-{
-	static const struct {
-		const char *bytes;
-		size_t len;
-	} cases[] = {
-#define CASE(literal) {literal, sizeof(literal) - 1}
-	    CASE("\x0a"),                                         /* no length */
-	    CASE("\x0a\x05\x12"),                                 /* shorter than it says */
-	    CASE("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), /* as long as can be said */
-	    CASE("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), /* a number without an end */
-	    CASE("\x08\x01"),                                     /* a reply that is a number */
-	    CASE("\x0a\x02\x08\x01"),                             /* a status that is a number */
-	    CASE("\x0a\x03\x12\x05z"),                            /* a response beyond its reply */
-	    CASE("\x00"),                                         /* field 0 */
-	    CASE("\x0b"),                                         /* a group */
-	    CASE("\x0d\x01\x02"),                                 /* three bytes of four */
-#undef CASE
+	static const struct rpc_span cases[] = {
+	    {(const uint8_t *)"\x08", 1},                             /* no value */
+	    {(const uint8_t *)"\x08\x80", 2},                         /* without its end */
+	    {(const uint8_t *)"\x0a\x02z", 3},                        /* shorter than it says */
+	    {(const uint8_t *)"\x00\x01", 2},                         /* field 0 */
+	    {(const uint8_t *)"\x0b\x0c", 2},                         /* a group */
+	    {(const uint8_t *)"\x0e\x00", 2},                         /* a type that is none */
+	    {(const uint8_t *)"\x0d\x01\x02\x03", 4},                 /* three bytes of four */
+	    {(const uint8_t *)"\x09\x01\x02\x03\x04\x05\x06\x07", 8}, /* seven of eight */
+	    {(const uint8_t *)"\x88\x80\x80\x80\x10\x00", 6},         /* a tag of 33 bits */
+	    {(const uint8_t *)"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00", 12},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		/* On the heap, so that a step too far is seen. */
 		uint8_t *bytes = malloc(cases[i].len);
-		struct rpc_span batch = {bytes, cases[i].len};
-		struct rpc_reply_view view;
+		struct rpc_span rest = {bytes, cases[i].len};
+		struct rpc_field field;
 
-		memcpy(bytes, cases[i].bytes, cases[i].len);
-		if (rpc_reply_next(&batch, &view) != RPC_STEP_MALFORMED) {
+		memcpy(bytes, cases[i].data, cases[i].len);
+		if (rpc_wire_next(&rest, &field) != RPC_STEP_MALFORMED) {
 			fail_msg("case %zu was not found to be malformed", i);
 		}
 		free(bytes);
 	}
 }
 
+/* What is written is read again, and is as long as its size was said to be. */
 static void
-malformed_metadata_is_found_when_it_is_read(void **state)
+expect_number(uint64_t value)
 {
-	struct rpc_span batch = SPAN("\x0a\x04\x1a\x02\x0a\x05");
-	struct rpc_reply_view view;
-	struct rpc_span key;
-	struct rpc_span value;
+	uint8_t bytes[16];
+	size_t len = (size_t)(rpc_wire_put_varint(bytes, 3, value) - bytes);
+	struct rpc_span rest = {bytes, len};
+	struct rpc_field field;
 
-	(void)state;
-	assert_int_equal(rpc_reply_next(&batch, &view), RPC_STEP_FOUND);
-	assert_int_equal(view.metadata_count, 1);
-	assert_int_equal(rpc_reply_metadata_next(&view.packed, &key, &value), RPC_STEP_MALFORMED);
+	assert_int_equal(len, 1 + rpc_wire_number_size(value));
+	assert_int_equal(rpc_wire_next(&rest, &field), RPC_STEP_FOUND);
+	assert_int_equal(field.number, 3);
+	assert_true(field.value == value);
+	assert_int_equal(rpc_wire_next(&rest, &field), RPC_STEP_END);
 }
 
 static void
-any_bytes_are_read_within_their_bounds(void **state)
+numbers_are_written_as_they_are_read(void **state)
 {
-	unsigned seed = 1;
+	(void)state;
+	for (unsigned bit = 0; bit < 64; bit++) {
+		expect_number(UINT64_C(1) << bit);
+		expect_number((UINT64_C(1) << bit) - 1);
+	}
+	expect_number(UINT64_MAX);
+}
+
+static void
+fields_are_written_as_they_are_read(void **state)
+{
+	static const uint32_t numbers[] = {1, 15, 16, 2047, 2048, (1u << 29) - 1};
 
 	(void)state;
-	for (unsigned round = 0; round < 200000; round++) {
-		size_t len = 1 + round % 40;
-		uint8_t *bytes = malloc(len);
-		struct rpc_span batch = {bytes, len};
-		struct rpc_reply_view view;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		uint8_t bytes[300];
+		uint8_t *end = rpc_wire_put_bytes(bytes, numbers[i], bytes, i * 40);
+		struct rpc_span rest = {bytes, (size_t)(end - bytes)};
+		struct rpc_field field;
 
-		for (size_t i = 0; i < len; i++) {
-			seed = seed * 1103515245 + 12345;
-			bytes[i] = (seed >> 16) % 4 == 0
-				       ? (uint8_t)(seed >> 20)
-				       : (uint8_t) "\x0a\x12\x1a\x02\x04\x08"[i % 6];
-		}
-		while (rpc_reply_next(&batch, &view) == RPC_STEP_FOUND) {
-			struct rpc_span key;
-			struct rpc_span value;
-
-			assert_in_range(view.packed.len, 0, len);
-			assert_in_range(view.response.len, 0, len);
-			while (
-			    rpc_reply_metadata_next(&view.packed, &key, &value) == RPC_STEP_FOUND) {
-				assert_in_range(key.len + value.len, 0, len);
-			}
-		}
-		free(bytes);
+		assert_int_equal(rest.len, rpc_wire_bytes_size(numbers[i], i * 40));
+		end = rpc_wire_put_fixed32(end, numbers[i], 0xa1b2c3d4);
+		rest.len = (size_t)(end - bytes);
+		assert_int_equal(rpc_wire_next(&rest, &field), RPC_STEP_FOUND);
+		assert_int_equal(field.number, numbers[i]);
+		assert_int_equal(field.bytes.len, i * 40);
+		assert_int_equal(rpc_wire_next(&rest, &field), RPC_STEP_FOUND);
+		assert_int_equal(field.number, numbers[i]);
+		assert_int_equal(rpc_wire_fixed32(&field), 0xa1b2c3d4);
+		assert_int_equal(rpc_wire_next(&rest, &field), RPC_STEP_END);
 	}
 }
 
@@ -175,11 +127,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_packed_batch_is_what_protobuf_reads),
-	    cmocka_unit_test(replies_are_read_in_place),
-	    cmocka_unit_test(malformed_replies_are_told_apart),
-	    cmocka_unit_test(malformed_metadata_is_found_when_it_is_read),
-	    cmocka_unit_test(any_bytes_are_read_within_their_bounds),
+	    cmocka_unit_test(fields_of_every_type_are_read),
+	    cmocka_unit_test(what_is_no_field_is_malformed),
+	    cmocka_unit_test(numbers_are_written_as_they_are_read),
+	    cmocka_unit_test(fields_are_written_as_they_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,18 @@ fuzz_bytes(struct rpc_span actual, const void *expected, size_t len)
 	assert(len == 0 || memcmp(actual.data, expected, len) == 0);
 }
 
+/* The value of the first metadata of that key. */
+static const char *
+fuzz_metadata(const Mockvideo__Rpc__V1__Call *call, const char *key)
+{
+	size_t i = 0;
+
+	while (strcmp(call->metadata[i]->key, key) != 0) {
+		i++;
+	}
+	return call->metadata[i]->value;
+}
+
 /* What protobuf-c gives as text ends at its first NUL. */
 static void
 fuzz_call(const struct rpc_call_view *view, const Mockvideo__Rpc__V1__Call *call)
@@ -31,9 +43,22 @@ fuzz_call(const struct rpc_call_view *view, const Mockvideo__Rpc__V1__Call *call
 	fuzz_bytes(view->method, call->method, strlen(call->method));
 	for (size_t i = 0; i < call->n_metadata; i++) {
 		const char *key = call->metadata[i]->key;
-		const char *value = rpc_metadata_get(call->metadata, call->n_metadata, key);
+		const char *value = fuzz_metadata(call, key);
 
 		fuzz_bytes(rpc_call_view_metadata(view, key), value, strlen(value));
+	}
+}
+
+static void
+fuzz_cancels(struct rpc_span batch, const Mockvideo__Rpc__V1__CallBatch *expected)
+{
+	struct rpc_cancel_view view;
+	uint64_t call;
+
+	for (size_t i = 0; rpc_batch_next_cancel(&batch, &view) == RPC_STEP_FOUND; i++) {
+		assert(expected == NULL || expected->cancel[i]->request_id == view.request_id);
+		while (rpc_wire_next_number(&view.calls, &call) == RPC_STEP_FOUND) {
+		}
 	}
 }
 
@@ -44,12 +69,15 @@ fuzz_read(struct rpc_span batch, const Mockvideo__Rpc__V1__CallBatch *expected)
 	struct rpc_call_view view;
 	enum rpc_step step;
 	size_t count;
+	size_t cancels;
 	size_t found = 0;
 
-	if (!rpc_batch_count(batch, &count)) {
+	if (!rpc_batch_count(batch, &count, &cancels)) {
 		return;
 	}
 	assert(expected == NULL || expected->n_calls == count);
+	assert(expected == NULL || expected->n_cancel == cancels);
+	fuzz_cancels(batch, expected);
 	while ((step = rpc_batch_next(&batch, &view)) == RPC_STEP_FOUND) {
 		if (expected != NULL) {
 			fuzz_call(&view, expected->calls[found]);

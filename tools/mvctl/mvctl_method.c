@@ -68,18 +68,12 @@ mvctl_method_pack(const struct mvctl_method *method, const char *json, size_t le
 {
 	const struct schema_method *schema = method->method;
 	ProtobufCMessage *message;
-	uint8_t *packed;
 
 	if (json_read(schema->input, json, len, arena, &message, error) != STATUS_OK) {
 		return error->code;
 	}
-	packed = arena_alloc(arena, protobuf_c_message_get_packed_size(message));
-	if (packed == NULL) {
-		return mvctl_method_no_memory(error);
-	}
 	*request = mvctl_request(method->remote.options, schema->name);
-	request->data = packed;
-	request->len = protobuf_c_message_pack(message, packed);
+	request->message = message;
 	request->flags = schema->no_side_effects ? RPC_NO_SIDE_EFFECTS
 			 : schema->idempotent    ? RPC_IDEMPOTENT
 						 : 0;

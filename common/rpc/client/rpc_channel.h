@@ -5,11 +5,13 @@
 #ifndef COMMON_RPC_CHANNEL_H
 #define COMMON_RPC_CHANNEL_H
 
+#include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/rpc/wire/rpc_metadata.h"
 #include "common/status.h"
 
 #ifdef __cplusplus
@@ -59,11 +61,6 @@ enum rpc_request_flag {
 	RPC_WAIT_FOR_READY = 4   /* waits for an endpoint instead of failing at once */
 };
 
-struct rpc_metadata {
-	const char *key;
-	const char *value;
-};
-
 /*
  * Calls that a thread makes in a row, as an event loop does in a turn, kept back
  * to leave together: they share messages from the first one on. TAILQ_INIT makes
@@ -73,8 +70,9 @@ TAILQ_HEAD(rpc_cork, rpc_pending);
 
 /* A call to be made. All of it but the cork is borrowed until rpc_channel_call returns. */
 struct rpc_request {
-	const char *method;  /* "account.v1.UserService/GetUser" */
-	const uint8_t *data; /* the packed input message */
+	const char *method;              /* "account.v1.UserService/GetUser" */
+	const ProtobufCMessage *message; /* the input; NULL: it is packed already, in data */
+	const uint8_t *data;
 	size_t len;
 	uint32_t timeout_ms; /* 0: the channel's default */
 	unsigned flags;

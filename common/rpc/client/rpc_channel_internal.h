@@ -27,6 +27,7 @@
 #include "common/rpc/client/rpc_channel.h"
 #include "common/rpc/client/rpc_timer.h"
 #include "common/rpc/net/rpc_url.h"
+#include "common/rpc/wire/rpc_envelope.h"
 
 struct rpc_exchange;
 struct rpc_resolver;
@@ -72,9 +73,9 @@ struct rpc_pending {
 	struct rpc_endpoint *endpoint; /* of this attempt, or of the last */
 	struct rpc_exchange *exchange; /* SENT */
 	size_t slot;                   /* in exchange->calls */
-	uint8_t *packed;               /* the Call without its timeout_ms; kept for the next life */
+	uint8_t *memory;               /* RPC_CALL_HEAD_MAX, the packed Call, RPC_CALL_TAIL_MAX */
+	size_t capacity;               /* of memory, which is kept for the next life */
 	size_t packed_len;
-	size_t packed_capacity;
 	struct rpc_reply_body *body; /* what reply.response borrows from */
 	struct arena *arena;         /* of error texts and metadata; NULL until needed */
 };
@@ -95,7 +96,8 @@ struct rpc_exchange {
 	size_t count;
 	size_t live; /* calls that still wait for it */
 	bool abandoned;
-	struct rpc_pending *calls[]; /* batch_max_calls; NULL: gave up */
+	struct rpc_reply_view *views; /* of the reply, while it is read: batch_max_calls */
+	struct rpc_pending *calls[];  /* batch_max_calls; NULL: gave up */
 };
 
 TAILQ_HEAD(rpc_exchange_list, rpc_exchange);

@@ -1,8 +1,9 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/rpc/client/rpc_channel_internal.h"
-#include "common/rpc/wire/rpc_wire.h"
+#include "common/rpc/wire/rpc_envelope.h"
 
 /* So many messages that nobody waits for may be in flight to an endpoint. */
 #define RPC_ABANDONED_MAX 64
@@ -20,7 +21,8 @@ rpc_exchange_new(struct rpc_endpoint *endpoint)
 		return NULL;
 	}
 	exchange->endpoint = endpoint;
-	if (nng_aio_alloc(&exchange->send, NULL, NULL) != 0 ||
+	exchange->views = calloc(calls_max, sizeof(*exchange->views));
+	if (exchange->views == NULL || nng_aio_alloc(&exchange->send, NULL, NULL) != 0 ||
 	    nng_aio_alloc(&exchange->receive, rpc_exchange_event, exchange) != 0) {
 		rpc_exchange_free(&exchange);
 	}
@@ -38,6 +40,7 @@ rpc_exchange_free(struct rpc_exchange **exchange)
 	}
 	nng_aio_free((*exchange)->receive);
 	nng_aio_free((*exchange)->send);
+	free((*exchange)->views);
 	free(*exchange);
 	*exchange = NULL;
 }
@@ -83,11 +86,21 @@ rpc_exchange_pack(const struct rpc_pending_list *calls, size_t count, size_t siz
 	}
 	start = at = nng_msg_body(message);
 	for (size_t i = 0; i < count; i++, call = TAILQ_NEXT(call, link)) {
-		at = rpc_batch_put(
-		    at, call->packed, call->packed_len, rpc_exchange_timeout_ms(call, now_ns));
+		struct rpc_span sealed = rpc_call_seal(call->memory + RPC_CALL_HEAD_MAX,
+		    call->packed_len, rpc_exchange_timeout_ms(call, now_ns));
+
+		memcpy(at, sealed.data, sealed.len);
+		at += sealed.len;
 	}
 	nng_msg_chop(message, size - (size_t)(at - start));
 	return message;
+}
+
+/* At most so many bytes of a message does the call take. */
+static size_t
+rpc_exchange_call_max(const struct rpc_pending *call)
+{
+	return RPC_CALL_HEAD_MAX + call->packed_len + RPC_CALL_TAIL_MAX;
 }
 
 /* How many calls from the first of the list on travel together, and what they take. */
@@ -100,11 +113,11 @@ rpc_exchange_measure(
 
 	*size = 0;
 	do {
-		*size += call->packed_len + RPC_CALL_FRAME_MAX;
+		*size += rpc_exchange_call_max(call);
 		count++;
 		call = TAILQ_NEXT(call, link);
 	} while (call != NULL && count < options->batch_max_calls &&
-		 *size + call->packed_len + RPC_CALL_FRAME_MAX <= options->batch_max_bytes);
+		 *size + rpc_exchange_call_max(call) <= options->batch_max_bytes);
 	return count;
 }
 

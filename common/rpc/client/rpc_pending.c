@@ -1,19 +1,20 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/rpc/client/rpc_channel_internal.h"
 #include "common/rpc/net/rpc_tls.h"
-#include "common/rpc/wire/rpc_wire.h"
+#include "common/rpc/wire/rpc_envelope.h"
 
 /* Spare calls and the memory of each that are kept. */
-#define RPC_PENDING_SPARE_MAX         1024
-#define RPC_PENDING_PACKED_KEEP_BYTES 4096
+#define RPC_PENDING_SPARE_MAX  1024
+#define RPC_PENDING_KEEP_BYTES 4096
 
-#define RPC_ATTEMPTS_MAX              8
-#define RPC_ATTEMPT_MIN_MS            200
-#define RPC_BACK_OFF_MS               10
-#define RPC_BACK_OFF_MAX_MS           500
+#define RPC_ATTEMPTS_MAX       8
+#define RPC_ATTEMPT_MIN_MS     200
+#define RPC_BACK_OFF_MS        10
+#define RPC_BACK_OFF_MAX_MS    500
 
 /* What a call adds to the budget of retries, and a retry takes 1. */
 #define RPC_BUDGET_PER_CALL 0.1
@@ -44,7 +45,7 @@ rpc_pending_free(struct rpc_pending **pending)
 {
 	rpc_reply_reset(*pending);
 	arena_free(&(*pending)->arena);
-	free((*pending)->packed);
+	free((*pending)->memory);
 	free(*pending);
 	*pending = NULL;
 }
@@ -75,10 +76,10 @@ rpc_pending_release(struct rpc_pending *pending)
 	bool last;
 
 	rpc_reply_reset(pending);
-	if (pending->packed_capacity > RPC_PENDING_PACKED_KEEP_BYTES) {
-		free(pending->packed);
-		pending->packed = NULL;
-		pending->packed_capacity = 0;
+	if (pending->capacity > RPC_PENDING_KEEP_BYTES) {
+		free(pending->memory);
+		pending->memory = NULL;
+		pending->capacity = 0;
 	}
 	pthread_mutex_lock(&channel->lock);
 	pending->state = RPC_PENDING_SPARE;
@@ -102,18 +103,30 @@ rpc_pending_release(struct rpc_pending *pending)
 bool
 rpc_pending_pack(struct rpc_pending *pending, const struct rpc_request *request)
 {
-	size_t size = rpc_request_size(request);
+	const ProtobufCMessage *message = request->message;
+	size_t request_len =
+	    message == NULL ? request->len : protobuf_c_message_get_packed_size(message);
+	size_t len =
+	    rpc_call_size(request->method, request_len, request->metadata, request->metadata_count);
+	size_t size = RPC_CALL_HEAD_MAX + len + RPC_CALL_TAIL_MAX;
+	uint8_t *at;
 
-	if (size > pending->packed_capacity) {
-		free(pending->packed);
-		pending->packed = malloc(size);
-		pending->packed_capacity = pending->packed == NULL ? 0 : size;
-		if (pending->packed == NULL) {
+	if (size > pending->capacity) {
+		free(pending->memory);
+		pending->memory = malloc(size);
+		pending->capacity = pending->memory == NULL ? 0 : size;
+		if (pending->memory == NULL) {
 			return false;
 		}
 	}
-	rpc_request_pack(request, pending->packed);
-	pending->packed_len = size;
+	at = rpc_call_put(pending->memory + RPC_CALL_HEAD_MAX, request->method, request_len,
+	    request->metadata, request->metadata_count);
+	if (message != NULL) {
+		protobuf_c_message_pack(message, at);
+	} else if (request_len > 0) {
+		memcpy(at, request->data, request_len);
+	}
+	pending->packed_len = len;
 	return true;
 }
 

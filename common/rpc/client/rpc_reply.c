@@ -3,7 +3,6 @@
 
 #include "common/arena.h"
 #include "common/rpc/client/rpc_channel_internal.h"
-#include "common/rpc/wire/rpc_wire.h"
 
 /* An arena that has served a reply larger than this is not kept for the next. */
 #define RPC_REPLY_ARENA_KEEP_BYTES 4096
@@ -66,21 +65,20 @@ static bool
 rpc_reply_fill_metadata(struct rpc_pending *pending, const struct rpc_reply_view *view)
 {
 	struct arena *arena = rpc_reply_arena(pending);
+	struct rpc_metadata_view metadata;
 	struct rpc_metadata *list;
 	struct rpc_span rest = view->packed;
-	struct rpc_span key;
-	struct rpc_span value;
 
 	if (arena == NULL ||
 	    (list = arena_calloc(arena, view->metadata_count, sizeof(*list))) == NULL) {
 		return false;
 	}
 	for (size_t i = 0; i < view->metadata_count; i++) {
-		if (rpc_reply_metadata_next(&rest, &key, &value) != RPC_STEP_FOUND) {
+		if (rpc_reply_metadata_next(&rest, &metadata) != RPC_STEP_FOUND) {
 			return false;
 		}
-		list[i].key = arena_strndup(arena, key.data, key.len);
-		list[i].value = arena_strndup(arena, value.data, value.len);
+		list[i].key = arena_strndup(arena, metadata.key.data, metadata.key.len);
+		list[i].value = arena_strndup(arena, metadata.value.data, metadata.value.len);
 		if (list[i].key == NULL || list[i].value == NULL) {
 			return false;
 		}
@@ -203,46 +201,22 @@ rpc_reply_answer(struct rpc_exchange *exchange, size_t slot, const struct rpc_re
 	}
 }
 
-/*
- * Counts the replies. False when the batch is malformed; *view is the first
- * reply then or otherwise.
- */
-static bool
-rpc_reply_count(struct rpc_span batch, size_t *count, struct rpc_reply_view *first)
-{
-	struct rpc_reply_view view;
-	enum rpc_step step;
-
-	*count = 0;
-	while ((step = rpc_reply_next(&batch, &view)) == RPC_STEP_FOUND) {
-		if ((*count)++ == 0) {
-			*first = view;
-		}
-	}
-	return step == RPC_STEP_END;
-}
-
 static void
 rpc_reply_read_each(struct rpc_exchange *exchange, struct rpc_span batch,
     struct rpc_reply_body *body, struct rpc_todo *todo)
 {
-	struct rpc_reply_view first;
-	struct rpc_reply_view view;
+	const struct rpc_reply_view *views = exchange->views;
 	size_t count;
-	bool whole = rpc_reply_count(batch, &count, &first);
+	bool whole = rpc_replies_read(batch, exchange->views, exchange->count, &count);
 	/* A message that is refused as a whole gets one reply, which is for each of its calls. */
 	bool refused = whole && count == 1 && exchange->count > 1;
-	bool readable = whole && (refused || count == exchange->count);
 
 	for (size_t i = 0; i < exchange->count; i++) {
-		if (readable && !refused) {
-			rpc_reply_next(&batch, &view);
-		}
-		rpc_reply_answer(exchange, i,
-		    !readable ? NULL
-		    : refused ? &first
-			      : &view,
-		    body, todo);
+		const struct rpc_reply_view *view = refused                             ? views
+						    : whole && count == exchange->count ? &views[i]
+											: NULL;
+
+		rpc_reply_answer(exchange, i, view, refused ? NULL : body, todo);
 	}
 }
 

@@ -21,7 +21,6 @@ struct rpc_stub_call {
 struct rpc_stub_request {
 	struct rpc_request request;
 	char method[RPC_METHOD_MAX_BYTES + 1];
-	uint8_t *packed;
 };
 
 static _Thread_local const struct error *rpc_stub_ended;
@@ -62,29 +61,21 @@ rpc_stub_flags(const struct rpc_stub *stub, const char *method)
 	return 0;
 }
 
-/* False without memory; nothing is to be freed then. */
-static bool
+static void
 rpc_stub_request_init(struct rpc_stub_request *made, const struct rpc_stub *stub,
     const ProtobufCMethodDescriptor *method, const ProtobufCMessage *input)
 {
-	size_t len = protobuf_c_message_get_packed_size(input);
 	int written = snprintf(made->method, sizeof(made->method), "%s/%s",
 	    stub->service.descriptor->name, method->name);
 
 	assert(written > 0 && (size_t)written < sizeof(made->method));
 	assert(input->descriptor == method->input);
-	made->packed = malloc(len + 1);
-	if (made->packed == NULL) {
-		return false;
-	}
 	made->request = (struct rpc_request){.method = made->method,
-	    .data = made->packed,
-	    .len = protobuf_c_message_pack(input, made->packed),
+	    .message = input,
 	    .timeout_ms = stub->timeout_ms,
 	    .flags = rpc_stub_flags(stub, method->name),
 	    .metadata = stub->metadata,
 	    .metadata_count = stub->metadata_count};
-	return true;
 }
 
 /* The output of a call that may have failed. NULL, and reply->error filled, when there is none. */
@@ -92,6 +83,7 @@ static ProtobufCMessage *
 rpc_stub_unpack(
     struct rpc_reply *reply, const ProtobufCMessageDescriptor *type, struct arena *arena)
 {
+	const ProtobufCFieldDescriptor *fault;
 	ProtobufCMessage *output;
 
 	if (reply->error.code != STATUS_OK) {
@@ -99,7 +91,8 @@ rpc_stub_unpack(
 	}
 	output =
 	    protobuf_c_message_unpack(type, arena_protobuf(arena), reply->len, reply->response);
-	if (output == NULL || rpc_text_fault(type, reply->response, reply->len) != NULL) {
+	if (output == NULL ||
+	    !rpc_text_check(type, (struct rpc_span){reply->response, reply->len}, &fault)) {
 		error_set(&reply->error, STATUS_UNAVAILABLE, "MALFORMED_REPLY",
 		    "the service gave an answer that can't be read");
 		return NULL;
@@ -133,13 +126,12 @@ rpc_stub_start(const struct rpc_stub *stub, const ProtobufCMethodDescriptor *met
 	struct rpc_stub_request request;
 	bool started;
 
-	if (call == NULL || !rpc_stub_request_init(&request, stub, method, input)) {
-		free(call);
+	if (call == NULL) {
 		return false;
 	}
+	rpc_stub_request_init(&request, stub, method, input);
 	*call = *made;
 	started = rpc_channel_call(stub->channel, &request.request, rpc_stub_done, call) != NULL;
-	free(request.packed);
 	if (!started) {
 		free(call);
 	}
@@ -205,14 +197,12 @@ rpc_stub_call(const struct rpc_stub *stub, const char *name, const ProtobufCMess
 	const ProtobufCMethodDescriptor *method =
 	    protobuf_c_service_descriptor_get_method_by_name(stub->service.descriptor, name);
 	struct rpc_stub_request request;
-	struct rpc_reply *reply = NULL;
+	struct rpc_reply *reply;
 	ProtobufCMessage *output;
 
 	assert(method != NULL);
-	if (rpc_stub_request_init(&request, stub, method, input)) {
-		reply = rpc_sync_call(stub->channel, &request.request);
-		free(request.packed);
-	}
+	rpc_stub_request_init(&request, stub, method, input);
+	reply = rpc_sync_call(stub->channel, &request.request);
 	if (reply == NULL) {
 		rpc_stub_no_memory(error);
 		return NULL;

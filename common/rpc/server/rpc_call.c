@@ -204,13 +204,17 @@ rpc_call_unpack(struct rpc_call *call, struct error *error)
 		    "request is not a valid or too large a message %s", type->name);
 		return false;
 	}
-	fault = rpc_text_fault(type, packed->data, packed->len);
+	if (rpc_text_check(type, *packed, &fault)) {
+		return true;
+	}
 	if (fault != NULL) {
 		error_violation(error, call->arena, fault->name,
 		    "must be valid UTF-8 without the character U+0000");
-		return false;
+	} else {
+		error_set(error, STATUS_INVALID_ARGUMENT, "MALFORMED_REQUEST",
+		    "request is not a valid message %s", type->name);
 	}
-	return true;
+	return false;
 }
 
 const ProtobufCMessage *

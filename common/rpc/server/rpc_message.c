@@ -27,12 +27,13 @@ static enum status_code
 rpc_message_check(struct rpc_message *message, struct rpc_span batch, struct error *error)
 {
 	const struct rpc_server_options *options = &message->server->options;
+	size_t cancels;
 
 	if (batch.len > options->request_max_bytes) {
 		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE",
 		    "a message may have at most %zu bytes", options->request_max_bytes);
 	}
-	if (!rpc_batch_count(batch, &message->call_count)) {
+	if (!rpc_batch_count(batch, &message->call_count, &cancels)) {
 		return error_set(error, STATUS_INVALID_ARGUMENT, "MALFORMED_ENVELOPE",
 		    "the message is no mockvideo.rpc.v1.CallBatch");
 	}

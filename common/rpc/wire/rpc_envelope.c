@@ -5,6 +5,7 @@
 
 #include "common/arena.h"
 #include "common/status.h"
+#include "common/utf8.h"
 
 #define ROW(name, number)                                                                          \
 	static_assert((int)STATUS_##name == (int)MOCKVIDEO__RPC__V1__CODE__##name,                 \
@@ -12,20 +13,23 @@
 STATUS_ROWS(ROW)
 #undef ROW
 
-enum rpc_wire_type {
-	RPC_WIRE_VARINT = 0,
-	RPC_WIRE_FIXED64 = 1,
-	RPC_WIRE_BYTES = 2,
-	RPC_WIRE_FIXED32 = 5
+/* Field numbers of rpc.proto. */
+enum {
+	RPC_BATCH_CALLS = 1,
+	RPC_BATCH_CANCEL = 2,
+	RPC_BATCH_REPLIES = 1,
+	RPC_CALL_METHOD = 1,
+	RPC_CALL_REQUEST = 2,
+	RPC_CALL_TIMEOUT_MS = 3,
+	RPC_CALL_METADATA = 4,
+	RPC_METADATA_KEY = 1,
+	RPC_METADATA_VALUE = 2,
+	RPC_CANCEL_REQUEST_ID = 1,
+	RPC_CANCEL_CALLS = 2,
+	RPC_REPLY_METADATA = 3
 };
 
-/* A field as it stands on the wire. */
-struct rpc_field {
-	uint32_t number;
-	enum rpc_wire_type type;
-	uint64_t value;        /* of RPC_WIRE_VARINT */
-	struct rpc_span bytes; /* of RPC_WIRE_BYTES */
-};
+static const struct rpc_span rpc_empty = {(const uint8_t *)"", 0};
 
 /* What is answered when there is no memory for the true answer. */
 static Mockvideo__Rpc__V1__Status rpc_status_no_memory = {
@@ -114,90 +118,21 @@ rpc_error_of_status(
 	rpc_error_violations(error, arena, status);
 }
 
-const char *
-rpc_metadata_get(Mockvideo__Rpc__V1__Metadata *const *metadata, size_t count, const char *key)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(metadata[i]->key, key) == 0) {
-			return metadata[i]->value;
-		}
-	}
-	return NULL;
-}
-
-static bool
-rpc_take(struct rpc_span *rest, uint64_t len, struct rpc_span *taken)
-{
-	if (len > rest->len) {
-		return false;
-	}
-	taken->data = rest->data;
-	taken->len = (size_t)len;
-	rest->data += len;
-	rest->len -= (size_t)len;
-	return true;
-}
-
-static bool
-rpc_take_varint(struct rpc_span *rest, uint64_t *value)
-{
-	*value = 0;
-	for (size_t i = 0; i < 10 && i < rest->len; i++) {
-		*value |= (uint64_t)(rest->data[i] & 0x7f) << (7 * i);
-		if (rest->data[i] < 0x80) {
-			rest->data += i + 1;
-			rest->len -= i + 1;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool
-rpc_take_value(struct rpc_span *rest, struct rpc_field *field)
-{
-	uint64_t len;
-
-	switch (field->type) {
-	case RPC_WIRE_VARINT: return rpc_take_varint(rest, &field->value);
-	case RPC_WIRE_FIXED64: return rpc_take(rest, 8, &field->bytes);
-	case RPC_WIRE_FIXED32: return rpc_take(rest, 4, &field->bytes);
-	case RPC_WIRE_BYTES:
-		return rpc_take_varint(rest, &len) && rpc_take(rest, len, &field->bytes);
-	}
-	return false;
-}
-
-static enum rpc_step
-rpc_field_next(struct rpc_span *rest, struct rpc_field *field)
-{
-	uint64_t tag;
-
-	if (rest->len == 0) {
-		return RPC_STEP_END;
-	}
-	if (!rpc_take_varint(rest, &tag) || tag > UINT32_MAX || tag >> 3 == 0) {
-		return RPC_STEP_MALFORMED;
-	}
-	field->number = (uint32_t)(tag >> 3);
-	field->type = (enum rpc_wire_type)(tag & 7);
-	return rpc_take_value(rest, field) ? RPC_STEP_FOUND : RPC_STEP_MALFORMED;
-}
-
 bool
-rpc_batch_count(struct rpc_span batch, size_t *count)
+rpc_batch_count(struct rpc_span batch, size_t *calls, size_t *cancels)
 {
 	struct rpc_field field;
 	enum rpc_step step;
 
-	*count = 0;
-	while ((step = rpc_field_next(&batch, &field)) == RPC_STEP_FOUND) {
-		if (field.number == 1) {
-			if (field.type != RPC_WIRE_BYTES) {
-				return false;
-			}
-			++*count;
+	*calls = *cancels = 0;
+	while ((step = rpc_wire_next(&batch, &field)) == RPC_STEP_FOUND) {
+		if (field.number > RPC_BATCH_CANCEL) {
+			continue;
 		}
+		if (field.type != RPC_WIRE_BYTES) {
+			return false;
+		}
+		++*(field.number == RPC_BATCH_CALLS ? calls : cancels);
 	}
 	return step == RPC_STEP_END;
 }
@@ -227,80 +162,45 @@ rpc_text_is_key(struct rpc_span text)
 	return text.len > 0 && text.len <= RPC_METADATA_KEY_MAX_BYTES;
 }
 
-/* Bytes that follow a first byte of a UTF-8 sequence, and the range of the second (RFC 3629). */
-static size_t
-rpc_utf8_follow(uint8_t first, uint8_t *low, uint8_t *high)
-{
-	*low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-	*high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-	return first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
-}
-
-static bool
-rpc_text_is_value(struct rpc_span text)
-{
-	size_t at = 0;
-
-	while (at < text.len) {
-		uint8_t first = text.data[at++];
-		uint8_t low;
-		uint8_t high;
-		size_t follow;
-
-		if (first == 0 || (first >= 0x80 && first < 0xc2) || first > 0xf4) {
-			return false;
-		}
-		if (first < 0x80) {
-			continue;
-		}
-		follow = rpc_utf8_follow(first, &low, &high);
-		if (follow > text.len - at) {
-			return false;
-		}
-		for (; follow > 0; follow--, low = 0x80, high = 0xbf) {
-			if (text.data[at] < low || text.data[at] > high) {
-				return false;
-			}
-			at++;
-		}
-	}
-	return text.len <= RPC_METADATA_VALUE_MAX_BYTES;
-}
-
 /* Reads a Metadata. False when malformed. */
 static bool
-rpc_metadata_read(struct rpc_span packed, struct rpc_span *key, struct rpc_span *value)
+rpc_metadata_read(struct rpc_span packed, struct rpc_metadata_view *view)
 {
 	struct rpc_field field;
 	enum rpc_step step;
 
-	*key = *value = (struct rpc_span){(const uint8_t *)"", 0};
-	while ((step = rpc_field_next(&packed, &field)) == RPC_STEP_FOUND) {
-		if (field.number != 1 && field.number != 2) {
+	view->key = view->value = rpc_empty;
+	while ((step = rpc_wire_next(&packed, &field)) == RPC_STEP_FOUND) {
+		if (field.number > RPC_METADATA_VALUE) {
 			continue;
 		}
 		if (field.type != RPC_WIRE_BYTES) {
 			return false;
 		}
-		*(field.number == 1 ? key : value) = field.bytes;
+		*(field.number == RPC_METADATA_KEY ? &view->key : &view->value) = field.bytes;
 	}
 	return step == RPC_STEP_END;
 }
 
+/* rest is what stands in the Call behind the metadata. */
 static bool
-rpc_call_view_add_metadata(struct rpc_call_view *view, struct rpc_span packed)
+rpc_call_view_add_metadata(struct rpc_call_view *view, struct rpc_span packed, struct rpc_span rest)
 {
-	struct rpc_span key;
-	struct rpc_span value;
+	struct rpc_metadata_view metadata;
 
-	if (!rpc_metadata_read(packed, &key, &value)) {
+	if (!rpc_metadata_read(packed, &metadata)) {
 		return false;
+	}
+	if (view->metadata_count < RPC_METADATA_KEPT) {
+		view->metadata[view->metadata_count] = metadata;
+		view->metadata_rest = rest;
 	}
 	if (++view->metadata_count > RPC_METADATA_MAX) {
 		view->fault = "metadata has more than 64 entries";
-	} else if (!rpc_text_is_key(key)) {
+	} else if (!rpc_text_is_key(metadata.key)) {
 		view->fault = "a metadata key must be 1 to 128 of the characters a-z 0-9 - _ .";
-	} else if (!rpc_text_is_value(value)) {
+	} else if (metadata.value.len > RPC_METADATA_VALUE_MAX_BYTES ||
+		   !utf8_is_text(metadata.value.data, metadata.value.len)) {
 		view->fault = "a metadata value must be UTF-8 without NUL, at most 8192 bytes";
 	}
 	return true;
@@ -308,36 +208,35 @@ rpc_call_view_add_metadata(struct rpc_call_view *view, struct rpc_span packed)
 
 /* Puts a field in its place in the view. False when it is of another type than it must be. */
 static bool
-rpc_call_view_add(struct rpc_call_view *view, const struct rpc_field *field)
+rpc_call_view_add(struct rpc_call_view *view, const struct rpc_field *field, struct rpc_span rest)
 {
-	enum rpc_wire_type type = field->number == 3 ? RPC_WIRE_VARINT : RPC_WIRE_BYTES;
+	enum rpc_wire_type type =
+	    field->number == RPC_CALL_TIMEOUT_MS ? RPC_WIRE_VARINT : RPC_WIRE_BYTES;
 
-	if (field->number > 4) {
+	if (field->number > RPC_CALL_METADATA) {
 		return true;
 	}
 	if (field->type != type) {
 		return false;
 	}
 	switch (field->number) {
-	case 1: view->method = field->bytes; return true;
-	case 2: view->request = field->bytes; return true;
-	case 3: view->timeout_ms = (uint32_t)field->value; return true;
-	default: return rpc_call_view_add_metadata(view, field->bytes);
+	case RPC_CALL_METHOD: view->method = field->bytes; return true;
+	case RPC_CALL_REQUEST: view->request = field->bytes; return true;
+	case RPC_CALL_TIMEOUT_MS: view->timeout_ms = (uint32_t)field->value; return true;
+	default: return rpc_call_view_add_metadata(view, field->bytes, rest);
 	}
 }
 
 static bool
 rpc_call_view_read(struct rpc_call_view *view, struct rpc_span packed)
 {
-	static const struct rpc_span empty = {(const uint8_t *)"", 0};
 	struct rpc_field field;
 	enum rpc_step step;
 
 	memset(view, 0, sizeof(*view));
-	view->packed = packed;
-	view->method = view->request = empty;
-	while ((step = rpc_field_next(&packed, &field)) == RPC_STEP_FOUND) {
-		if (!rpc_call_view_add(view, &field)) {
+	view->method = view->request = rpc_empty;
+	while ((step = rpc_wire_next(&packed, &field)) == RPC_STEP_FOUND) {
+		if (!rpc_call_view_add(view, &field, packed)) {
 			return false;
 		}
 	}
@@ -347,74 +246,211 @@ rpc_call_view_read(struct rpc_call_view *view, struct rpc_span packed)
 	return step == RPC_STEP_END;
 }
 
-enum rpc_step
-rpc_batch_next(struct rpc_span *batch, struct rpc_call_view *view)
+/* Finds the next message that is held in the field of that number. */
+static enum rpc_step
+rpc_message_next(struct rpc_span *rest, uint32_t number, struct rpc_span *message)
 {
 	struct rpc_field field;
 	enum rpc_step step;
 
-	while ((step = rpc_field_next(batch, &field)) == RPC_STEP_FOUND) {
-		if (field.number == 1) {
-			return field.type == RPC_WIRE_BYTES && rpc_call_view_read(view, field.bytes)
-				   ? RPC_STEP_FOUND
-				   : RPC_STEP_MALFORMED;
-		}
+	do {
+		step = rpc_wire_next(rest, &field);
+	} while (step == RPC_STEP_FOUND && field.number != number);
+	if (step == RPC_STEP_FOUND && field.type != RPC_WIRE_BYTES) {
+		return RPC_STEP_MALFORMED;
+	}
+	if (step == RPC_STEP_FOUND) {
+		*message = field.bytes;
 	}
 	return step;
+}
+
+enum rpc_step
+rpc_batch_next(struct rpc_span *batch, struct rpc_call_view *view)
+{
+	struct rpc_span packed;
+	enum rpc_step step = rpc_message_next(batch, RPC_BATCH_CALLS, &packed);
+
+	return step == RPC_STEP_FOUND && !rpc_call_view_read(view, packed) ? RPC_STEP_MALFORMED
+									   : step;
+}
+
+enum rpc_step
+rpc_batch_next_cancel(struct rpc_span *batch, struct rpc_cancel_view *view)
+{
+	struct rpc_span packed;
+	struct rpc_field field;
+	enum rpc_step step = rpc_message_next(batch, RPC_BATCH_CANCEL, &packed);
+
+	if (step != RPC_STEP_FOUND) {
+		return step;
+	}
+	*view = (struct rpc_cancel_view){.calls = rpc_empty};
+	while ((step = rpc_wire_next(&packed, &field)) == RPC_STEP_FOUND) {
+		if (field.number > RPC_CANCEL_CALLS) {
+			continue;
+		}
+		if (field.type !=
+		    (field.number == RPC_CANCEL_CALLS ? RPC_WIRE_BYTES : RPC_WIRE_FIXED32)) {
+			return RPC_STEP_MALFORMED;
+		}
+		if (field.number == RPC_CANCEL_CALLS) {
+			view->calls = field.bytes;
+		} else {
+			view->request_id = rpc_wire_fixed32(&field);
+		}
+	}
+	return step == RPC_STEP_END ? RPC_STEP_FOUND : step;
 }
 
 struct rpc_span
 rpc_call_view_metadata(const struct rpc_call_view *view, const char *name)
 {
-	struct rpc_span rest = view->packed;
+	struct rpc_span rest = view->metadata_rest;
 	size_t len = strlen(name);
-	struct rpc_field field;
-	struct rpc_span key;
-	struct rpc_span value;
 
-	while (rpc_field_next(&rest, &field) == RPC_STEP_FOUND) {
-		if (field.number == 4 && rpc_metadata_read(field.bytes, &key, &value) &&
-		    key.len == len && memcmp(key.data, name, len) == 0) {
-			return value;
+	for (size_t i = 0; i < view->metadata_count; i++) {
+		struct rpc_metadata_view metadata;
+		struct rpc_span packed;
+
+		if (i < RPC_METADATA_KEPT) {
+			metadata = view->metadata[i];
+		} else if (rpc_message_next(&rest, RPC_CALL_METADATA, &packed) != RPC_STEP_FOUND ||
+			   !rpc_metadata_read(packed, &metadata)) {
+			break;
+		}
+		if (metadata.key.len == len && memcmp(metadata.key.data, name, len) == 0) {
+			return metadata.value;
 		}
 	}
 	return (struct rpc_span){NULL, 0};
 }
 
 static size_t
-rpc_varint_size(uint64_t value)
+rpc_metadata_size(const struct rpc_metadata *metadata)
 {
-	size_t size = 1;
+	return rpc_wire_bytes_size(RPC_METADATA_KEY, strlen(metadata->key)) +
+	       rpc_wire_bytes_size(RPC_METADATA_VALUE, strlen(metadata->value));
+}
 
-	while (value >= 0x80) {
-		value >>= 7;
-		size++;
+size_t
+rpc_call_size(const char *method, size_t request_len, const struct rpc_metadata *metadata,
+    size_t metadata_count)
+{
+	size_t size = rpc_wire_bytes_size(RPC_CALL_METHOD, strlen(method)) +
+		      rpc_wire_bytes_size(RPC_CALL_REQUEST, request_len);
+
+	for (size_t i = 0; i < metadata_count; i++) {
+		size += rpc_wire_bytes_size(RPC_CALL_METADATA, rpc_metadata_size(&metadata[i]));
 	}
 	return size;
 }
 
-static uint8_t *
-rpc_put_varint(uint8_t *at, uint64_t value)
+uint8_t *
+rpc_call_put(uint8_t *at, const char *method, size_t request_len,
+    const struct rpc_metadata *metadata, size_t metadata_count)
 {
-	while (value >= 0x80) {
-		*at++ = (uint8_t)(value | 0x80);
-		value >>= 7;
+	uint8_t *request;
+
+	at = rpc_wire_put_bytes(at, RPC_CALL_METHOD, method, strlen(method));
+	request = rpc_wire_put_head(at, RPC_CALL_REQUEST, request_len);
+	at = request + request_len;
+	for (size_t i = 0; i < metadata_count; i++) {
+		const char *key = metadata[i].key;
+		const char *value = metadata[i].value;
+
+		at = rpc_wire_put_head(at, RPC_CALL_METADATA, rpc_metadata_size(&metadata[i]));
+		at = rpc_wire_put_bytes(at, RPC_METADATA_KEY, key, strlen(key));
+		at = rpc_wire_put_bytes(at, RPC_METADATA_VALUE, value, strlen(value));
 	}
-	*at++ = (uint8_t)value;
-	return at;
+	return request;
+}
+
+struct rpc_span
+rpc_call_seal(uint8_t *call, size_t len, uint32_t timeout_ms)
+{
+	uint8_t head[RPC_CALL_HEAD_MAX];
+	uint8_t *end = rpc_wire_put_varint(call + len, RPC_CALL_TIMEOUT_MS, timeout_ms);
+	size_t head_len =
+	    (size_t)(rpc_wire_put_head(head, RPC_BATCH_CALLS, (size_t)(end - call)) - head);
+
+	memcpy(call - head_len, head, head_len);
+	return (struct rpc_span){call - head_len, head_len + (size_t)(end - call)};
+}
+
+size_t
+rpc_cancel_put(uint8_t at[RPC_CANCEL_MAX], uint32_t request_id, size_t call)
+{
+	bool all = call == SIZE_MAX;
+	uint8_t cancel[RPC_CANCEL_MAX];
+	uint8_t *end = rpc_wire_put_fixed32(cancel, RPC_CANCEL_REQUEST_ID, request_id);
+
+	if (!all) {
+		end = rpc_wire_put_head(end, RPC_CANCEL_CALLS, rpc_wire_number_size(call));
+		end = rpc_wire_put_number(end, call);
+	}
+	end = rpc_wire_put_bytes(at, RPC_BATCH_CANCEL, cancel, (size_t)(end - cancel));
+	return (size_t)(end - at);
+}
+
+static bool
+rpc_reply_view_read(struct rpc_reply_view *view, struct rpc_span packed)
+{
+	struct rpc_field field;
+	enum rpc_step step;
+
+	*view = (struct rpc_reply_view){.packed = packed, .response = rpc_empty};
+	while ((step = rpc_wire_next(&packed, &field)) == RPC_STEP_FOUND) {
+		if (field.number > RPC_REPLY_METADATA) {
+			continue;
+		}
+		if (field.type != RPC_WIRE_BYTES) {
+			return false;
+		}
+		switch (field.number) {
+		case RPC_REPLY_STATUS: view->status = field.bytes; break;
+		case RPC_REPLY_RESPONSE: view->response = field.bytes; break;
+		default: view->metadata_count++; break;
+		}
+	}
+	return step == RPC_STEP_END;
+}
+
+bool
+rpc_replies_read(struct rpc_span batch, struct rpc_reply_view *views, size_t max, size_t *count)
+{
+	struct rpc_span packed;
+	enum rpc_step step;
+
+	*count = 0;
+	while ((step = rpc_message_next(&batch, RPC_BATCH_REPLIES, &packed)) == RPC_STEP_FOUND) {
+		if (*count == max || !rpc_reply_view_read(&views[*count], packed)) {
+			return false;
+		}
+		++*count;
+	}
+	return step == RPC_STEP_END;
+}
+
+enum rpc_step
+rpc_reply_metadata_next(struct rpc_span *rest, struct rpc_metadata_view *view)
+{
+	struct rpc_span packed;
+	enum rpc_step step = rpc_message_next(rest, RPC_REPLY_METADATA, &packed);
+
+	return step == RPC_STEP_FOUND && !rpc_metadata_read(packed, view) ? RPC_STEP_MALFORMED
+									  : step;
 }
 
 size_t
 rpc_reply_head(uint8_t head[RPC_REPLY_HEAD_MAX], enum rpc_reply_field field, size_t len)
 {
 	bool absent = field == RPC_REPLY_RESPONSE && len == 0;
-	uint8_t *at = head;
+	uint8_t *at = rpc_wire_put_head(
+	    head, RPC_BATCH_REPLIES, absent ? 0 : rpc_wire_bytes_size(field, len));
 
-	*at++ = 1 << 3 | RPC_WIRE_BYTES;
-	at = rpc_put_varint(at, absent ? 0 : 1 + rpc_varint_size(len) + len);
 	if (!absent) {
-		*at++ = (uint8_t)(field << 3 | RPC_WIRE_BYTES);
-		at = rpc_put_varint(at, len);
+		at = rpc_wire_put_head(at, field, len);
 	}
 	return (size_t)(at - head);
 }

@@ -3,15 +3,17 @@
 #define COMMON_RPC_TEXT_H
 
 #include <protobuf-c/protobuf-c.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <stdbool.h>
+
+#include "common/rpc/wire/rpc_wire.h"
 
 /*
- * The first field of type string, of the packed message or of one within it,
- * that is not UTF-8 or holds U+0000, at which protobuf-c would cut it. NULL
- * when there is none, or when the bytes are no message of the type.
+ * True when each field of type string, of the packed message and of those
+ * within it, is UTF-8 without U+0000, at which protobuf-c would cut it. False:
+ * *fault is the first that is not, or NULL when the bytes are no message (some
+ * of which protobuf-c takes for one all the same).
  */
-const ProtobufCFieldDescriptor *rpc_text_fault(
-    const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t len);
+bool rpc_text_check(const ProtobufCMessageDescriptor *type, struct rpc_span packed,
+    const ProtobufCFieldDescriptor **fault);
 
 #endif
