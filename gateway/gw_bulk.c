@@ -75,14 +75,14 @@ int
 gw_bulk_write(struct buf *out, const struct gw_api *api, const struct route *route,
     const ProtobufCMessage *response)
 {
-	uint32_t success = route->binding->success_status;
+	uint32_t success = route->method->rule->success_status;
 	struct gw_bulk bulk = {api, route, success == 0 ? 200 : success};
 	const struct json_bulk rows = {.status_type = api->status.type,
 	    .success_status = bulk.success_status,
 	    .http_status = gw_bulk_http_status,
 	    .closure = &bulk};
 	uint32_t overall = gw_bulk_any_failed(&bulk, response)
-			       ? route->binding->bulk->failure_status
+			       ? route->method->rule->bulk->failure_status
 			       : bulk.success_status;
 
 	buf_puts(out, "{\"overallstatus\":");

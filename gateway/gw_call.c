@@ -81,7 +81,7 @@ static struct rpc_request
 gw_call_request(const struct gw_request *request, const struct rpc_metadata *metadata, size_t count)
 {
 	const struct route *route = request->match.route;
-	uint32_t timeout_ms = route->binding->timeout_ms;
+	uint32_t timeout_ms = route->method->rule->timeout_ms;
 
 	return (struct rpc_request){.method = route->method->name,
 	    .timeout_ms =

@@ -32,26 +32,59 @@ gw_input_status(struct error *error)
 
 /* Path and query */
 
-static void
-gw_input_read_path(const struct route_match *match, struct arena *arena, ProtobufCMessage *message,
-    struct error *error)
+/* What a client knows a field by: "page.size". */
+static const char *
+gw_input_name(const struct schema_path *path, struct arena *arena)
 {
-	for (size_t i = 0; i < match->route->param_count; i++) {
-		const struct schema_field *field = match->route->params[i];
+	const char *name = path->fields[0]->json_name;
 
-		if (field != NULL) {
-			json_read_text(field, match->params[i].data, match->params[i].len, arena,
-			    message, error);
+	for (size_t i = 1; i < path->depth && name != NULL; i++) {
+		name = arena_printf(arena, "%s.%s", name, path->fields[i]->json_name);
+	}
+	return name == NULL ? schema_path_leaf(path)->json_name : name;
+}
+
+static bool
+gw_input_read_text(const struct schema_path *path, const struct route_text *text,
+    struct arena *arena, ProtobufCMessage *message, struct error *error)
+{
+	message = schema_path_reach(path, message, arena);
+	if (message == NULL) {
+		gw_input_no_memory(error);
+		return false;
+	}
+	return json_read_text(schema_path_leaf(path), gw_input_name(path, arena), text->data,
+	    text->len, arena, message, error);
+}
+
+/* Reads what the path has for fields within the body, which is there by then, or for all others. */
+static void
+gw_input_read_path(const struct route_match *match, bool in_body, struct arena *arena,
+    ProtobufCMessage *message, struct error *error)
+{
+	const struct route *route = match->route;
+
+	for (size_t i = 0; i < route->template.variable_count; i++) {
+		const struct schema_path *path = &route->params[i];
+
+		if ((path->fields[0] == route->body) == in_body) {
+			gw_input_read_text(path, &match->params[i], arena, message, error);
 		}
 	}
 }
+
+/* A parameter that was given. */
+struct gw_query_seen {
+	const struct gw_query_seen *next;
+	struct schema_path path;
+};
 
 struct gw_query {
 	const struct route *route;
 	struct arena *arena;
 	ProtobufCMessage *message;
 	struct error *error;
-	bool *seen; /* by field of the input */
+	const struct gw_query_seen *seen; /* none twice, so no more than there are fields */
 };
 
 /*
@@ -59,23 +92,52 @@ struct gw_query {
  * pass what it was to keep away. Paging has zero for "as if left out" (AIP-158).
  */
 static void
-gw_query_check_presence(const struct gw_query *query, const struct schema_field *field)
+gw_query_check_presence(const struct gw_query *query, const struct schema_path *path)
 {
+	const struct schema_field *field = schema_path_leaf(path);
+
 	if (field != query->route->page_size && field != query->route->page_token &&
-	    schema_field_is_lost(field, query->message)) {
-		error_violation(query->error, query->arena, field->json_name,
+	    schema_field_is_lost(field, schema_path_reach(path, query->message, query->arena))) {
+		error_violation(query->error, query->arena, gw_input_name(path, query->arena),
 		    "must not be zero, false or empty, which would be as if it were not given: "
 		    "leave it out");
 	}
 }
 
+static bool
+gw_query_saw(const struct gw_query *query, const struct schema_path *path)
+{
+	for (const struct gw_query_seen *seen = query->seen; seen != NULL; seen = seen->next) {
+		if (seen->path.depth == path->depth &&
+		    memcmp(seen->path.fields, path->fields,
+			path->depth * sizeof(path->fields[0])) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+gw_query_see(struct gw_query *query, const struct schema_path *path)
+{
+	struct gw_query_seen *seen = arena_alloc(query->arena, sizeof(*seen));
+
+	if (seen == NULL) {
+		gw_input_no_memory(query->error);
+		return;
+	}
+	seen->path = *path;
+	seen->next = query->seen;
+	query->seen = seen;
+}
+
 static void
 gw_query_read_value(struct gw_query *query, const struct route_text *name, struct route_text value)
 {
-	const struct schema_field *field = route_query_field(query->route, name->data, name->len);
-	bool *seen;
+	struct schema_path path;
+	bool repeated;
 
-	if (field == NULL) {
+	if (!route_query_field(query->route, name->data, name->len, &path)) {
 		char *shown = arena_strndup(query->arena, name->data,
 		    name->len < GW_NAME_SHOWN ? name->len : GW_NAME_SHOWN);
 
@@ -83,16 +145,16 @@ gw_query_read_value(struct gw_query *query, const struct route_text *name, struc
 		    "is no query parameter of this resource");
 		return;
 	}
-	seen = &query->seen[field - query->route->method->input->fields];
-	if (*seen) {
-		error_violation(
-		    query->error, query->arena, field->json_name, "must be given only once");
+	repeated = schema_path_leaf(&path)->wire->label == PROTOBUF_C_LABEL_REPEATED;
+	if (!gw_query_saw(query, &path)) {
+		gw_query_see(query, &path);
+	} else if (!repeated) {
+		error_violation(query->error, query->arena, gw_input_name(&path, query->arena),
+		    "must be given only once");
 		return;
 	}
-	*seen = true;
-	if (json_read_text(
-		field, value.data, value.len, query->arena, query->message, query->error)) {
-		gw_query_check_presence(query, field);
+	if (gw_input_read_text(&path, &value, query->arena, query->message, query->error)) {
+		gw_query_check_presence(query, &path);
 	}
 }
 
@@ -109,9 +171,9 @@ gw_query_read_pair(struct gw_query *query, struct route_text pair)
 		name.len = (size_t)(equals - pair.data);
 		value = (struct route_text){equals + 1, pair.len - name.len - 1};
 	}
-	result = percent_decode(&name.data, &name.len, true, query->arena);
+	result = percent_decode(&name.data, &name.len, PERCENT_QUERY, query->arena);
 	if (result == PERCENT_DECODED) {
-		result = percent_decode(&value.data, &value.len, true, query->arena);
+		result = percent_decode(&value.data, &value.len, PERCENT_QUERY, query->arena);
 	}
 	switch (result) {
 	case PERCENT_DECODED: gw_query_read_value(query, &name, value); return 0;
@@ -130,10 +192,6 @@ gw_input_read_query(struct gw_query *query, struct route_text text)
 	const char *at = text.data;
 	const char *end = text.data + text.len;
 
-	query->seen = arena_calloc(query->arena, query->route->method->input->field_count + 1, 1);
-	if (query->seen == NULL) {
-		return gw_input_no_memory(query->error);
-	}
 	while (at < end) {
 		const char *next = memchr(at, '&', (size_t)(end - at));
 		size_t len = (size_t)((next == NULL ? end : next) - at);
@@ -153,11 +211,11 @@ gw_input_read_query(struct gw_query *query, struct route_text text)
 static bool
 gw_query_asks_for_page(const struct gw_query *query)
 {
-	const struct route *route = query->route;
-	const struct schema_field *fields = route->method->input->fields;
+	const struct schema_path size = {{query->route->page_size}, 1};
+	const struct schema_path token = {{query->route->page_token}, 1};
 
-	return route->pages != NULL && query->seen != NULL &&
-	       (query->seen[route->page_size - fields] || query->seen[route->page_token - fields]);
+	return query->route->pages != NULL &&
+	       (gw_query_saw(query, &size) || gw_query_saw(query, &token));
 }
 
 /* Body */
@@ -165,8 +223,9 @@ gw_query_asks_for_page(const struct gw_query *query)
 static int
 gw_input_check_body(const struct gw_input *input, const struct gw_api *api, struct error *error)
 {
-	size_t max_bytes = input->match->route->binding->bulk != NULL ? api->bulk_body_max_bytes
-								      : api->body_max_bytes;
+	size_t max_bytes = input->match->route->method->rule->bulk != NULL
+			       ? api->bulk_body_max_bytes
+			       : api->body_max_bytes;
 
 	if (input->body.len == 0) {
 		error_set(error, STATUS_INVALID_ARGUMENT, "MISSING_BODY",
@@ -265,7 +324,7 @@ gw_input_read(const struct gw_input *input, const struct gw_api *api, struct are
 	if (*message == NULL) {
 		return gw_input_no_memory(error);
 	}
-	gw_input_read_path(input->match, arena, *message, error);
+	gw_input_read_path(input->match, false, arena, *message, error);
 	query.message = *message;
 	if (input->query.len > 0) {
 		status = gw_input_read_query(&query, input->query);
@@ -276,6 +335,10 @@ gw_input_read(const struct gw_input *input, const struct gw_api *api, struct are
 	}
 	if (status == 0 && route->body != NULL) {
 		status = gw_input_read_body_field(input, api, arena, *message, error);
+	}
+	if (status == 0 && route->body != NULL) {
+		gw_input_read_path(input->match, true, arena, *message, error);
+		status = gw_input_status(error);
 	}
 	return status;
 }

@@ -136,8 +136,9 @@ gw_reply_location(struct gw_request *request, const ProtobufCMessage *response)
 	struct buf *out = gw_loop_out(request->loop);
 	h2o_iovec_t location;
 
-	if (*route->binding->location != '\0' &&
-	    json_write_template(out, route->binding->location, route->method->output, response) &&
+	if (*route->method->rule->location != '\0' &&
+	    json_write_template(
+		out, route->method->rule->location, route->method->output, response) &&
 	    !out->failed) {
 		location = h2o_strdup(&request->req->pool, out->data, out->len);
 		gw_reply_header(request, H2O_TOKEN_LOCATION, location.base, location.len);
@@ -156,6 +157,10 @@ gw_reply_write(
 		buf_puts(out, *(char *const *)((const char *)response + route->text->wire->offset));
 		return GW_MEDIA_TEXT "; charset=utf-8";
 	}
+	if (route->response_body != NULL) {
+		json_write_field(out, route->response_body, response);
+		return GW_MEDIA_JSON;
+	}
 	if (output->field_count == 0) {
 		return NULL;
 	}
@@ -170,7 +175,7 @@ gw_reply_write(
 void
 gw_reply_rpc(struct gw_request *request, const struct rpc_reply *reply)
 {
-	int status = (int)request->match.route->binding->success_status;
+	int status = (int)request->match.route->method->rule->success_status;
 	ProtobufCMessage *response;
 	const char *content_type;
 	struct error error;

@@ -33,11 +33,12 @@ enum status_code json_read(const struct schema_message *type, const char *text, 
 
 /*
  * Reads a value that was given as plain text, in a path or a query, into
- * a scalar field of message. Adds a violation to error when it does not fit;
- * returns whether it did. text need not be NUL-terminated.
+ * a scalar field of message, or appends it to a list of scalars. Adds a
+ * violation, of name, to error when it does not fit; returns whether it did.
+ * text need not be NUL-terminated.
  */
-bool json_read_text(const struct schema_field *field, const char *text, size_t len,
-    struct arena *arena, ProtobufCMessage *message, struct error *error);
+bool json_read_text(const struct schema_field *field, const char *name, const char *text,
+    size_t len, struct arena *arena, ProtobufCMessage *message, struct error *error);
 
 /* How results of a bulk request are written; see Bulk in rest.proto. */
 struct json_bulk {
@@ -55,6 +56,10 @@ struct json_bulk {
  */
 void json_write(struct buf *out, const struct schema_message *type, const ProtobufCMessage *message,
     const struct json_bulk *bulk);
+
+/* Appends the value of a field as JSON, null for a message that is not there. */
+void json_write_field(
+    struct buf *out, const struct schema_field *field, const ProtobufCMessage *message);
 
 /* Appends the elements of a repeated field, with commas between, without brackets. */
 void json_write_elements(struct buf *out, const struct schema_field *field,

@@ -2,9 +2,11 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
+#include "common/arena.h"
 #include "common/utf8.h"
 #include "gateway/json.h"
 #include "gateway/json_reader.h"
+#include "gateway/schema_layout.h"
 
 #define JSON_REASON_MALFORMED "MALFORMED_JSON"
 #define JSON_REASON_FIELDS    "INVALID_FIELDS"
@@ -250,24 +252,53 @@ json_read(const struct schema_message *type, const char *text, size_t len, struc
 	return error->code;
 }
 
+/* Room for one more element of a list, which grows when its count is a power of two. */
+static void *
+json_read_append(
+    const ProtobufCFieldDescriptor *wire, ProtobufCMessage *message, struct arena *arena)
+{
+	size_t *count = (size_t *)((char *)message + wire->quantifier_offset);
+	char **elements = (char **)((char *)message + wire->offset);
+	size_t size = schema_layout_size(wire->type);
+	char *larger;
+
+	if ((*count & (*count - 1)) == 0) {
+		larger = arena_calloc(arena, *count == 0 ? 1 : 2 * *count, size);
+		if (larger == NULL) {
+			return NULL;
+		}
+		if (*count > 0) {
+			memcpy(larger, *elements, *count * size);
+		}
+		*elements = larger;
+	}
+	return *elements + (*count)++ * size;
+}
+
 bool
-json_read_text(const struct schema_field *field, const char *text, size_t len, struct arena *arena,
-    ProtobufCMessage *message, struct error *error)
+json_read_text(const struct schema_field *field, const char *name, const char *text, size_t len,
+    struct arena *arena, ProtobufCMessage *message, struct error *error)
 {
 	const ProtobufCFieldDescriptor *wire = field->wire;
 	struct json_value value;
 	const char *problem = json_value_of_text(&value, wire, text, len);
+	bool repeated = wire->label == PROTOBUF_C_LABEL_REPEATED;
+	void *place = (char *)message + wire->offset;
 
 	if (problem == NULL && !json_reader_claim(message, wire)) {
 		problem = "excludes another parameter that is given too";
 	}
+	if (problem == NULL && repeated) {
+		place = json_read_append(wire, message, arena);
+		problem = place == NULL ? json_value_no_memory : NULL;
+	}
 	if (problem == NULL) {
-		problem = json_value_put(&value, wire, (char *)message + wire->offset, arena);
+		problem = json_value_put(&value, wire, place, arena);
 	}
 	if (problem == json_value_no_memory) {
 		json_no_memory(error);
 	} else if (problem != NULL) {
-		error_violation(error, arena, field->json_name, "%s", problem);
+		error_violation(error, arena, name, "%s", problem);
 	}
 	return problem == NULL;
 }

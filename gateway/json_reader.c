@@ -456,6 +456,9 @@ json_reader_close(struct json_reader *reader)
 	const struct json_frame *frame = json_top(reader);
 
 	reader->depth--;
+	if (frame->kind == JSON_FRAME_OBJECT && frame->type->has_output_only) {
+		schema_drop_output_only(frame->type, frame->into);
+	}
 	if (frame->kind == JSON_FRAME_MAP) {
 		json_check_keys(reader, frame);
 	}

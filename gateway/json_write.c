@@ -321,6 +321,18 @@ json_write(struct buf *out, const struct schema_message *type, const ProtobufCMe
 	buf_putc(out, '}');
 }
 
+void
+json_write_field(struct buf *out, const struct schema_field *field, const ProtobufCMessage *message)
+{
+	if (field->wire->label == PROTOBUF_C_LABEL_REPEATED) {
+		json_write_list(out, field, message, NULL);
+	} else if (json_write_is_set(message, field->wire)) {
+		json_write_value(out, field->wire, json_write_member(message, field->wire), NULL);
+	} else {
+		buf_puts(out, "null");
+	}
+}
+
 /* Templates */
 
 static void

@@ -1,5 +1,6 @@
 #include "gateway/percent.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/arena.h"
@@ -15,8 +16,9 @@ percent_digit(char c)
 }
 
 enum percent_result
-percent_decode(const char **text, size_t *len, bool plus_is_space, struct arena *arena)
+percent_decode(const char **text, size_t *len, enum percent_part part, struct arena *arena)
 {
+	bool plus_is_space = part == PERCENT_QUERY;
 	const char *from = *text;
 	const char *end = from + *len;
 	char *decoded;
@@ -39,7 +41,12 @@ percent_decode(const char **text, size_t *len, bool plus_is_space, struct arena 
 		if (end - from < 3 || percent_digit(from[1]) < 0 || percent_digit(from[2]) < 0) {
 			return PERCENT_BROKEN;
 		}
-		*to++ = (char)(percent_digit(from[1]) * 16 + percent_digit(from[2]));
+		*to = (char)(percent_digit(from[1]) * 16 + percent_digit(from[2]));
+		if (part == PERCENT_SEGMENTS && *to == '/') {
+			memcpy(to, from, 3);
+			to += 2;
+		}
+		to++;
 		from += 3;
 	}
 	*text = decoded;

@@ -2,7 +2,6 @@
 #ifndef GATEWAY_PERCENT_H
 #define GATEWAY_PERCENT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct arena;
@@ -13,11 +12,17 @@ enum percent_result {
 	PERCENT_NO_MEMORY /* arena is used up */
 };
 
+enum percent_part {
+	PERCENT_SEGMENT,  /* one segment of a path */
+	PERCENT_SEGMENTS, /* several, in which %2F stays, as a slash would part them */
+	PERCENT_QUERY     /* where a plus is a space */
+};
+
 /*
  * Replaces *text, of *len bytes, by what it stands for: itself when there is
- * nothing to decode, else text in arena. plus_is_space is for queries.
+ * nothing to decode, else text in arena.
  */
 enum percent_result percent_decode(
-    const char **text, size_t *len, bool plus_is_space, struct arena *arena);
+    const char **text, size_t *len, enum percent_part part, struct arena *arena);
 
 #endif

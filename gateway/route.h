@@ -9,9 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/route_template.h"
 #include "gateway/schema.h"
-
-#define ROUTE_PARAMS_MAX 8
 
 struct arena;
 struct route_table;
@@ -19,11 +18,12 @@ struct route_table;
 /* A binding, with all that it names looked up. */
 struct route {
 	const struct schema_method *method;
-	const Mockvideo__Rest__V1__HttpBinding *binding;
-	const struct schema_field *params[ROUTE_PARAMS_MAX]; /* of {name} and *, which has NULL */
-	size_t param_count;
+	const struct schema_binding *binding;
+	struct route_template template;              /* of binding->path */
+	struct schema_path params[ROUTE_PARAMS_MAX]; /* of template.variables */
 	const struct schema_field *body; /* NULL: none, or whole request when body_is_all */
 	bool body_is_all;
+	const struct schema_field *response_body;   /* of the output; NULL: all of it */
 	const struct schema_field *text;            /* of the output, or NULL */
 	const struct schema_field *pages;           /* the list of the output, when all_pages */
 	const struct schema_field *page_size;       /* of the input, when all_pages */
@@ -40,7 +40,7 @@ struct route_text {
 
 struct route_match {
 	const struct route *route;
-	struct route_text params[ROUTE_PARAMS_MAX]; /* percent-decoded; for route->params[i] */
+	struct route_text params[ROUTE_PARAMS_MAX]; /* decoded; for route->params[i] */
 };
 
 enum route_result {
@@ -68,7 +68,9 @@ void route_table_free(struct route_table **table);
  * that of a resource.
  *
  * A slash at the end is ignored; other empty segments and those that are . or
- * .. are in no path. Escapes are decoded after the path was split.
+ * .. are in no path. Escapes are decoded after the path was split; %2F stays in
+ * the text of a variable of several segments. Of several bindings that fit, the
+ * one that names more of the path from its beginning on is found.
  */
 enum route_result route_find(const struct route_table *table, struct route_text verb,
     struct route_text path, struct route_text (*header)(void *closure, const char *name),
@@ -76,11 +78,12 @@ enum route_result route_find(const struct route_table *table, struct route_text 
     struct error *error);
 
 /*
- * The field of the input that a query parameter is for, by its JSON name or
- * its name in the .proto: one that is no list and no message, and is bound
- * neither by the path nor by the body. NULL when there is none.
+ * Finds the field of the input that a query parameter is for, "page_size" or
+ * "page.size", by its JSON name or its name in the .proto: a scalar, or a list of
+ * such, that is bound neither by the path nor by the body. False when there is
+ * none.
  */
-const struct schema_field *route_query_field(
-    const struct route *route, const char *name, size_t len);
+bool route_query_field(
+    const struct route *route, const char *name, size_t len, struct schema_path *path);
 
 #endif

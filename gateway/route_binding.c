@@ -24,25 +24,6 @@ route_no_fault(void)
 	return (struct route_fault){NULL, NULL};
 }
 
-const char *
-route_binding_segment(const char **path, size_t *len)
-{
-	const char *segment = *path;
-
-	if (*segment == '\0') {
-		return NULL;
-	}
-	*len = strcspn(++segment, "/");
-	*path = segment + *len;
-	return segment;
-}
-
-bool
-route_binding_takes_any(const char *segment, size_t len)
-{
-	return (len == 1 && *segment == '*') || (len > 0 && *segment == '{');
-}
-
 static const struct schema_field *
 route_field(const struct schema_message *message, const char *name)
 {
@@ -72,93 +53,72 @@ route_is_text(const struct schema_field *field)
 }
 
 static bool
-route_is_param(const struct route *route, const struct schema_field *field)
+route_same_path(const struct schema_path *a, const struct schema_path *b)
 {
-	for (size_t i = 0; i < route->param_count; i++) {
-		if (route->params[i] == field) {
+	return a->depth == b->depth &&
+	       memcmp(a->fields, b->fields, a->depth * sizeof(a->fields[0])) == 0;
+}
+
+static bool
+route_is_param(const struct route *route, const struct schema_path *path, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (route_same_path(&route->params[i], path)) {
 			return true;
 		}
 	}
 	return false;
 }
 
-static struct route_fault
-route_check_verb(struct route *route)
-{
-	static const char *const verbs[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
-
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (strcmp(route->binding->verb, verbs[i]) == 0) {
-			return route_no_fault();
-		}
-	}
-	return route_fault("verb", "must be GET, POST, PUT, PATCH or DELETE");
-}
-
 static bool
-route_is_literal(const char *segment, size_t len)
+route_is_verb(const char *verb)
 {
-	if (len == 0 || strncmp(segment, ".", len) == 0 || strncmp(segment, "..", len) == 0) {
-		return false;
-	}
-	for (size_t i = 0; i < len; i++) {
-		char c = segment[i];
+	static const char *const others[] = {"HEAD", "OPTIONS", "CONNECT", "TRACE"};
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			strchr("-._~!$&'(),;=:@", c) != NULL)) {
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (strcmp(verb, others[i]) == 0) {
 			return false;
 		}
 	}
-	return true;
+	if (strcmp(verb, "*") == 0) {
+		return true;
+	}
+	return *verb != '\0' && strspn(verb, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") == strlen(verb);
 }
 
-static const char *
-route_read_param(struct route *route, const char *segment, size_t len)
+static struct route_fault
+route_check_verb(struct route *route)
 {
-	const struct schema_field *field = NULL;
-
-	if (route->param_count == ROUTE_PARAMS_MAX) {
-		return "has too many segments in braces";
+	if (!route_is_verb(route->binding->verb)) {
+		return route_fault("custom.kind", "must be a verb in upper case, or * for any; "
+						  "HEAD and OPTIONS follow from others");
 	}
-	if (*segment == '{') {
-		if (len < 3 || segment[len - 1] != '}') {
-			return "has a brace that is not closed";
-		}
-		field = schema_find_field(route->method->input, segment + 1, len - 2);
-		if (!route_is_scalar(field)) {
-			return "names what is no single value of the request";
-		}
-		if (route_is_param(route, field)) {
-			return "names a field twice";
-		}
-	}
-	route->params[route->param_count++] = field;
-	return NULL;
+	return route_no_fault();
 }
 
 static struct route_fault
 route_check_path(struct route *route)
 {
-	const char *rest = route->binding->path;
-	const char *segment;
-	size_t len;
+	struct route_template *template = &route->template;
+	const char *problem = route_template_read(template, route->binding->path);
 
-	if (*rest != '/') {
-		return route_fault("path", "must begin with a slash");
+	if (problem != NULL) {
+		return route_fault("path", problem);
 	}
-	if (strcmp(rest, "/") == 0) {
-		return route_no_fault();
-	}
-	while ((segment = route_binding_segment(&rest, &len)) != NULL) {
-		const char *problem = NULL;
+	for (size_t i = 0; i < template->variable_count; i++) {
+		const struct route_variable *variable = &template->variables[i];
+		struct schema_path *path = &route->params[i];
 
-		if (route_binding_takes_any(segment, len)) {
-			problem = route_read_param(route, segment, len);
-		} else if (!route_is_literal(segment, len)) {
-			problem = "has an empty segment, or a character that has no place there";
+		if (!schema_find_path(route->method->input, variable->field, variable->len, path) ||
+		    !route_is_scalar(schema_path_leaf(path))) {
+			return route_fault("path", "names what is no single value of the request");
 		}
-		if (problem != NULL) {
-			return route_fault("path", problem);
+		if (!variable->plain &&
+		    schema_path_leaf(path)->wire->type != PROTOBUF_C_TYPE_STRING) {
+			return route_fault("path", "has several segments for what is no string");
+		}
+		if (route_is_param(route, path, i)) {
+			return route_fault("path", "names a field twice");
 		}
 	}
 	return route_no_fault();
@@ -192,9 +152,28 @@ route_check_body(struct route *route)
 }
 
 static struct route_fault
+route_check_response_body(struct route *route)
+{
+	const Mockvideo__Rest__V1__MethodRule *rule = route->method->rule;
+	const char *name = route->binding->response_body;
+
+	if (*name == '\0') {
+		return route_no_fault();
+	}
+	route->response_body = route_field(route->method->output, name);
+	if (route->response_body == NULL || route->response_body->input_only) {
+		return route_fault("response_body", "must be a field of the response");
+	}
+	if (rule->all_pages || rule->bulk != NULL || *rule->text != '\0') {
+		return route_fault("response_body", "excludes all_pages, bulk and text");
+	}
+	return route_no_fault();
+}
+
+static struct route_fault
 route_check_when(struct route *route)
 {
-	const Mockvideo__Rest__V1__HeaderCondition *when = route->binding->when;
+	const Mockvideo__Rest__V1__HeaderCondition *when = route->method->rule->when;
 
 	if (when == NULL) {
 		return route_no_fault();
@@ -213,19 +192,19 @@ route_check_when(struct route *route)
 static struct route_fault
 route_check_answer(struct route *route)
 {
-	const Mockvideo__Rest__V1__HttpBinding *binding = route->binding;
+	const Mockvideo__Rest__V1__MethodRule *rule = route->method->rule;
 	const char *problem;
 
-	if (binding->success_status != 0 &&
-	    (binding->success_status < 200 || binding->success_status > 299)) {
+	if (rule->success_status != 0 &&
+	    (rule->success_status < 200 || rule->success_status > 299)) {
 		return route_fault("success_status", "must be 200 to 299, or 0 for 200");
 	}
-	problem = schema_template_problem(route->method->output, binding->location);
+	problem = schema_template_problem(route->method->output, rule->location);
 	if (problem != NULL) {
 		return route_fault("location", problem);
 	}
-	if (*binding->text != '\0') {
-		route->text = route_field(route->method->output, binding->text);
+	if (*rule->text != '\0') {
+		route->text = route_field(route->method->output, rule->text);
 		if (!route_is_text(route->text)) {
 			return route_fault("text", "must be a string of the response");
 		}
@@ -257,14 +236,14 @@ route_check_pages(struct route *route)
 {
 	const struct schema_method *method = route->method;
 
-	if (!route->binding->all_pages) {
+	if (!route->method->rule->all_pages) {
 		return route_no_fault();
 	}
 	if (strcmp(route->binding->verb, "GET") != 0 || !method->no_side_effects) {
 		return route_fault("all_pages", "needs GET and a method without side effects");
 	}
 	route->pages = route_only_list(method->output);
-	if (route->pages == NULL || route->text != NULL || route->binding->bulk != NULL) {
+	if (route->pages == NULL || route->text != NULL || route->method->rule->bulk != NULL) {
 		return route_fault("all_pages", "needs a response with one list of messages");
 	}
 	route->page_size = route_field(method->input, "page_size");
@@ -298,7 +277,7 @@ route_has_status(const struct schema_message *message)
 static struct route_fault
 route_check_bulk(struct route *route)
 {
-	const Mockvideo__Rest__V1__Bulk *bulk = route->binding->bulk;
+	const Mockvideo__Rest__V1__Bulk *bulk = route->method->rule->bulk;
 
 	if (bulk == NULL) {
 		return route_no_fault();
@@ -338,11 +317,11 @@ route_check_errors(struct route *route)
 
 enum status_code
 route_binding_read(struct route *route, const struct schema_method *method,
-    const Mockvideo__Rest__V1__HttpBinding *binding, struct error *error)
+    const struct schema_binding *binding, struct error *error)
 {
 	static route_check_fn *const checks[] = {route_check_verb, route_check_path,
-	    route_check_body, route_check_when, route_check_answer, route_check_pages,
-	    route_check_bulk, route_check_errors};
+	    route_check_body, route_check_response_body, route_check_when, route_check_answer,
+	    route_check_pages, route_check_bulk, route_check_errors};
 
 	*route = (struct route){.method = method, .binding = binding};
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
@@ -357,13 +336,15 @@ route_binding_read(struct route *route, const struct schema_method *method,
 	return STATUS_OK;
 }
 
-const struct schema_field *
-route_query_field(const struct route *route, const char *name, size_t len)
+bool
+route_query_field(const struct route *route, const char *name, size_t len, struct schema_path *path)
 {
-	const struct schema_field *field = schema_find_field(route->method->input, name, len);
+	const struct schema_field *leaf;
 
-	if (route->body_is_all || !route_is_scalar(field) || route_is_param(route, field)) {
-		return NULL;
+	if (route->body_is_all || !schema_find_path(route->method->input, name, len, path)) {
+		return false;
 	}
-	return field;
+	leaf = schema_path_leaf(path);
+	return leaf->wire->type != PROTOBUF_C_TYPE_MESSAGE && path->fields[0] != route->body &&
+	       !route_is_param(route, path, route->template.variable_count);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/arena.h"
+#include "gateway/schema_http.h"
 #include "gateway/schema_layout.h"
 #include "gateway/schema_option.h"
 #include "gateway/schema_type.h"
@@ -34,15 +35,9 @@ schema_method_fault(const struct schema_method *method, const char *what, struct
 	return false;
 }
 
-static bool
-schema_method_options(struct schema *schema, struct schema_method *method,
-    const Google__Protobuf__MethodOptions *options, struct error *error)
+static void
+schema_method_level(struct schema_method *method, const Google__Protobuf__MethodOptions *options)
 {
-	ProtobufCMessage **bindings;
-
-	if (options == NULL) {
-		return true;
-	}
 	switch (options->idempotency_level) {
 	case GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__NO_SIDE_EFFECTS:
 		method->no_side_effects = true;
@@ -53,14 +48,6 @@ schema_method_options(struct schema *schema, struct schema_method *method,
 		break;
 	default: break;
 	}
-	if (!schema_option_all(&options->base, SCHEMA_OPTION_HTTP,
-		&mockvideo__rest__v1__http_binding__descriptor, schema->arena, &bindings,
-		&method->binding_count)) {
-		return schema_method_fault(
-		    method, "its option (mockvideo.rest.v1.http) can't be read", error);
-	}
-	method->bindings = (Mockvideo__Rest__V1__HttpBinding **)bindings;
-	return true;
 }
 
 static bool
@@ -88,7 +75,10 @@ schema_method_init(struct schema *schema, struct schema_method *method, const ch
 	if (method->output == NULL) {
 		return false;
 	}
-	return schema_method_options(schema, method, proto->options, error);
+	if (proto->options != NULL) {
+		schema_method_level(method, proto->options);
+	}
+	return schema_http_read(method, proto->options, schema->arena, error);
 }
 
 static bool
@@ -246,6 +236,35 @@ schema_message_new(const struct schema_message *type, struct arena *arena)
 	return message;
 }
 
+static void
+schema_unset(const struct schema_message *type, const ProtobufCFieldDescriptor *wire,
+    ProtobufCMessage *message)
+{
+	size_t *count = (size_t *)((char *)message + wire->quantifier_offset);
+	uint32_t *which = (uint32_t *)((char *)message + wire->quantifier_offset);
+	size_t size = schema_layout_size(wire->type);
+
+	if ((wire->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
+		*which = *which == wire->id ? 0 : *which;
+		return;
+	}
+	if (wire->label == PROTOBUF_C_LABEL_REPEATED) {
+		*count = 0;
+		size = sizeof(void *);
+	}
+	memcpy((char *)message + wire->offset, (const char *)type->initial + wire->offset, size);
+}
+
+void
+schema_drop_output_only(const struct schema_message *type, ProtobufCMessage *message)
+{
+	for (size_t i = 0; i < type->field_count; i++) {
+		if (type->fields[i].output_only) {
+			schema_unset(type, type->fields[i].wire, message);
+		}
+	}
+}
+
 const struct schema_field *
 schema_find_field(const struct schema_message *message, const char *name, size_t len)
 {
@@ -273,7 +292,8 @@ schema_field_is_lost(const struct schema_field *field, const ProtobufCMessage *m
 	static const char zero[sizeof(uint64_t)];
 	const void *value = (const char *)message + field->wire->offset;
 
-	if ((field->wire->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
+	if ((field->wire->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0 ||
+	    field->wire->label == PROTOBUF_C_LABEL_REPEATED) {
 		return false;
 	}
 	switch (field->wire->type) {
@@ -284,6 +304,50 @@ schema_field_is_lost(const struct schema_field *field, const ProtobufCMessage *m
 	case PROTOBUF_C_TYPE_MESSAGE: return *(const void *const *)value == NULL;
 	default: return memcmp(value, zero, schema_layout_size(field->wire->type)) == 0;
 	}
+}
+
+bool
+schema_find_path(
+    const struct schema_message *message, const char *name, size_t len, struct schema_path *path)
+{
+	const char *end = name + len;
+
+	for (path->depth = 0; path->depth < SCHEMA_PATH_MAX; name++) {
+		const char *dot = memchr(name, '.', (size_t)(end - name));
+		const char *stop = dot == NULL ? end : dot;
+		const struct schema_field *field =
+		    schema_find_field(message, name, (size_t)(stop - name));
+
+		if (field == NULL) {
+			return false;
+		}
+		path->fields[path->depth++] = field;
+		if (dot == NULL) {
+			return true;
+		}
+		if (field->wire->type != PROTOBUF_C_TYPE_MESSAGE ||
+		    field->wire->label != PROTOBUF_C_LABEL_NONE) {
+			return false;
+		}
+		message = schema_field_message(field);
+		name = stop;
+	}
+	return false;
+}
+
+ProtobufCMessage *
+schema_path_reach(const struct schema_path *path, ProtobufCMessage *message, struct arena *arena)
+{
+	for (size_t i = 0; message != NULL && i + 1 < path->depth; i++) {
+		ProtobufCMessage **place =
+		    (ProtobufCMessage **)((char *)message + path->fields[i]->wire->offset);
+
+		if (*place == NULL) {
+			*place = schema_message_new(schema_field_message(path->fields[i]), arena);
+		}
+		message = *place;
+	}
+	return message;
 }
 
 bool

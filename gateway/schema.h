@@ -26,7 +26,8 @@ struct schema_field {
 	size_t json_name_len;
 	const char *key; /* as in JSON after another member: ,"name": */
 	size_t key_len;
-	bool input_only;
+	bool input_only;      /* read from requests, never written (AIP-203) */
+	bool output_only;     /* ignored in requests */
 	const char *template; /* FieldRule.template, or NULL */
 };
 
@@ -39,8 +40,17 @@ struct schema_message {
 	ProtobufCMessageDescriptor wire; /* wire.name is the full name */
 	const struct schema_field *fields;
 	size_t field_count;
+	bool has_output_only;
 	bool map_entry; /* the entries of a map: fields[0] is the key, fields[1] the value */
 	const ProtobufCMessage *initial; /* a message with every field unset */
+};
+
+/* A way to reach a method over HTTP: google.api.HttpRule, whose words these are. */
+struct schema_binding {
+	const char *verb; /* "GET"; "*": any */
+	const char *path;
+	const char *body;
+	const char *response_body;
 };
 
 struct schema_method {
@@ -49,9 +59,10 @@ struct schema_method {
 	const struct schema_message *output;
 	bool no_side_effects; /* idempotency_level */
 	bool idempotent;      /* true for no_side_effects too */
-	Mockvideo__Rest__V1__HttpBinding **bindings;
+	const struct schema_binding *bindings;
 	size_t binding_count;
-	Mockvideo__Rest__V1__ErrorRule **errors; /* of the method's service */
+	const Mockvideo__Rest__V1__MethodRule *rule; /* never NULL */
+	Mockvideo__Rest__V1__ErrorRule **errors;     /* of the method's service */
 	size_t error_count;
 };
 
@@ -76,6 +87,12 @@ const struct schema_message *schema_find_message(const struct schema *schema, co
 /* A new message in arena with every field unset, or NULL when there is no room. */
 ProtobufCMessage *schema_message_new(const struct schema_message *type, struct arena *arena);
 
+/*
+ * Unsets what only answers have (AIP-203), in message and not in those within.
+ * Their memory stays where it was.
+ */
+void schema_drop_output_only(const struct schema_message *type, ProtobufCMessage *message);
+
 /* By JSON name or by the name in the .proto; NULL when there is none. */
 const struct schema_field *schema_find_field(
     const struct schema_message *message, const char *name, size_t len);
@@ -92,6 +109,31 @@ const char *schema_template_problem(const struct schema_message *message, const 
  * presence: what is packed of the message does not say that it was given.
  */
 bool schema_field_is_lost(const struct schema_field *field, const ProtobufCMessage *message);
+/* The way to a field within a message, by those of the messages around it. */
+#define SCHEMA_PATH_MAX 4
+
+struct schema_path {
+	const struct schema_field *fields[SCHEMA_PATH_MAX];
+	size_t depth;
+};
+
+/* Finds "page.size". False when there is no such field, or a list or oneof is on the way. */
+bool schema_find_path(
+    const struct schema_message *message, const char *name, size_t len, struct schema_path *path);
+
+/* The field that the path leads to. */
+static inline const struct schema_field *
+schema_path_leaf(const struct schema_path *path)
+{
+	return path->fields[path->depth - 1];
+}
+
+/*
+ * The message within message that has the field that the path leads to. Those
+ * on the way that are not there are made, in arena. NULL without memory.
+ */
+ProtobufCMessage *schema_path_reach(
+    const struct schema_path *path, ProtobufCMessage *message, struct arena *arena);
 
 /* Whether a field is a map, of whose entries schema_field_message tells. */
 bool schema_field_is_map(const struct schema_field *field);

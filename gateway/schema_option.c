@@ -90,3 +90,46 @@ schema_option_one(const ProtobufCMessage *options, unsigned number,
 	*value = protobuf_c_message_unpack(type, arena_protobuf(arena), merged_len, merged);
 	return *value != NULL;
 }
+
+/* Takes a varint off the bytes. False when there is none. */
+static bool
+schema_option_varint(const uint8_t **data, size_t *len, uint64_t *value)
+{
+	*value = 0;
+	for (size_t i = 0; i < *len && i < 10; i++) {
+		*value |= (uint64_t)((*data)[i] & 0x7f) << (7 * i);
+		if ((*data)[i] < 0x80) {
+			*data += i + 1;
+			*len -= i + 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+schema_option_has(const ProtobufCMessage *options, unsigned number, unsigned value, bool *well)
+{
+	bool has = false;
+
+	*well = true;
+	for (unsigned i = 0; options != NULL && i < options->n_unknown_fields; i++) {
+		const ProtobufCMessageUnknownField *field = &options->unknown_fields[i];
+		const uint8_t *data = field->data;
+		size_t len = field->len;
+		uint64_t found;
+
+		if (field->tag != number) {
+			continue;
+		}
+		if (field->wire_type != PROTOBUF_C_WIRE_TYPE_VARINT &&
+		    !schema_option_payload(field, &data, &len)) {
+			*well = false;
+		}
+		while (*well && len > 0) {
+			*well = schema_option_varint(&data, &len, &found);
+			has = has || (*well && found == value);
+		}
+	}
+	return has && *well;
+}

@@ -1,7 +1,7 @@
 /*
- * The options of mockvideo/rest.proto. The generated code of descriptor.proto
- * does not know them, so they arrive as unknown fields of the options they
- * extend.
+ * The options of google/api and of mockvideo/rest.proto. The generated code of
+ * descriptor.proto does not know them, so they arrive as unknown fields of the
+ * options they extend.
  */
 #ifndef GATEWAY_SCHEMA_OPTION_H
 #define GATEWAY_SCHEMA_OPTION_H
@@ -12,9 +12,11 @@
 
 struct arena;
 
-#define SCHEMA_OPTION_HTTP  50101 /* of MethodOptions, repeated HttpBinding */
-#define SCHEMA_OPTION_FIELD 50102 /* of FieldOptions, FieldRule */
-#define SCHEMA_OPTION_ERROR 50103 /* of ServiceOptions, repeated ErrorRule */
+#define SCHEMA_OPTION_HTTP     72295728 /* of MethodOptions, google.api.HttpRule */
+#define SCHEMA_OPTION_BEHAVIOR 1052     /* of FieldOptions, repeated google.api.FieldBehavior */
+#define SCHEMA_OPTION_FIELD    50102    /* of FieldOptions, FieldRule */
+#define SCHEMA_OPTION_ERROR    50103    /* of ServiceOptions, repeated ErrorRule */
+#define SCHEMA_OPTION_METHOD   50104    /* of MethodOptions, MethodRule */
 
 /*
  * Unpacks each occurrence of an option into *values, in arena. options may be
@@ -30,5 +32,12 @@ bool schema_option_all(const ProtobufCMessage *options, unsigned number,
  */
 bool schema_option_one(const ProtobufCMessage *options, unsigned number,
     const ProtobufCMessageDescriptor *type, struct arena *arena, ProtobufCMessage **value);
+
+/*
+ * Whether an option that is a repeated enum, packed or not, has a value. False
+ * in *well when its bytes are no such list.
+ */
+bool schema_option_has(
+    const ProtobufCMessage *options, unsigned number, unsigned value, bool *well);
 
 #endif

@@ -7,6 +7,7 @@
 #include "common/buf.h"
 #include "gateway/schema_layout.h"
 #include "gateway/schema_option.h"
+#include "google/api/field_behavior.pb-c.h"
 
 #define SCHEMA_REASON "BAD_DESCRIPTORS"
 
@@ -300,6 +301,7 @@ schema_type_field(struct arena *arena, const struct schema_type *type,
 	const ProtobufCMessage *options = proto->options == NULL ? NULL : &proto->options->base;
 	ProtobufCMessage *value;
 	const Mockvideo__Rest__V1__FieldRule *rule;
+	bool well;
 
 	if (proto->json_name == NULL) {
 		return schema_type_fault(
@@ -312,8 +314,15 @@ schema_type_field(struct arena *arena, const struct schema_type *type,
 		return schema_type_fault(
 		    type, proto->name, "its option (mockvideo.rest.v1.field) can't be read", error);
 	}
+	field->input_only = schema_option_has(
+	    options, SCHEMA_OPTION_BEHAVIOR, GOOGLE__API__FIELD_BEHAVIOR__INPUT_ONLY, &well);
+	field->output_only = well && schema_option_has(options, SCHEMA_OPTION_BEHAVIOR,
+					 GOOGLE__API__FIELD_BEHAVIOR__OUTPUT_ONLY, &well);
+	if (!well) {
+		return schema_type_fault(type, proto->name,
+		    "its option (google.api.field_behavior) can't be read", error);
+	}
 	rule = (const Mockvideo__Rest__V1__FieldRule *)value;
-	field->input_only = rule != NULL && rule->input_only;
 	field->template = rule == NULL || rule->template_[0] == '\0' ? NULL : rule->template_;
 	if (!schema_type_key(arena, field)) {
 		schema_type_no_memory(error);
@@ -382,6 +391,7 @@ schema_type_fields(struct schema_types *types, struct schema_type *type, struct 
 		    !schema_type_field(types->arena, type, proto->field[i], &fields[i], error)) {
 			return false;
 		}
+		message->has_output_only = message->has_output_only || fields[i].output_only;
 	}
 	message->fields = fields;
 	message->field_count = proto->n_field;

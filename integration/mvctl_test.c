@@ -41,11 +41,11 @@ names_are_described_as_the_proto_has_them(void **state)
 	mvctl_says("  // NOT_FOUND when there is none.\n"
 		   "  rpc GetUser(account.v1.GetUserRequest) returns (account.v1.User) {\n"
 		   "    option idempotency_level = NO_SIDE_EFFECTS;\n");
-	mvctl_says("{verb: \"GET\" path: \"/users/{id}\"}");
+	mvctl_says("    option (google.api.http) = {get: \"/users/{id}\"};\n");
 	assert_int_equal(MVCTL("describe", "account.v1.User"), MVCTL_OK);
 	mvctl_says("  int64 account_id = 1 [json_name = \"accountid\"];\n");
 	mvctl_says("  oneof role_presence {\n    account.v1.Role role = 6;\n  }\n");
-	mvctl_says("string password = 7 [(mockvideo.rest.v1.field).input_only = true];\n");
+	mvctl_says("string password = 7 [(google.api.field_behavior) = INPUT_ONLY];\n");
 	assert_int_equal(MVCTL("describe", "account.v1.Role"), MVCTL_OK);
 	mvctl_says("enum account.v1.Role {\n"
 		   "  // Does anything in its account.\n  ROLE_OWNER = 0;\n");

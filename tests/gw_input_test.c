@@ -256,8 +256,8 @@ every_query_parameter_of_our_services_has_presence(void **state)
 		for (size_t j = 0; j < method->binding_count * method->input->field_count; j++) {
 			const struct schema_field *field =
 			    &method->input->fields[j % method->input->field_count];
-			const char *path = method->bindings[j / method->input->field_count]->path;
-			const char *body = method->bindings[j / method->input->field_count]->body;
+			const char *path = method->bindings[j / method->input->field_count].path;
+			const char *body = method->bindings[j / method->input->field_count].body;
 
 			if (strncmp(field->json_name, "page_", 5) == 0 || *body != '\0' ||
 			    strstr(path, field->json_name) != NULL) {

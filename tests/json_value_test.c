@@ -149,7 +149,7 @@ read_text(struct json_fixture *fixture, const char *name, const char *text)
 	ProtobufCMessage *message = schema_message_new(fixture->toy, fixture->arena);
 
 	memset(&fixture->error, 0, sizeof(fixture->error));
-	return json_read_text(schema_find_field(fixture->toy, name, strlen(name)), text,
+	return json_read_text(schema_find_field(fixture->toy, name, strlen(name)), name, text,
 	    strlen(text), fixture->arena, message, &fixture->error);
 }
 
@@ -217,7 +217,7 @@ plain_text_with_a_nul_is_refused(void **state)
 	ProtobufCMessage *message = schema_message_new(fixture->toy, fixture->arena);
 
 	memset(&fixture->error, 0, sizeof(fixture->error));
-	assert_false(json_read_text(schema_find_field(fixture->toy, "name", 4), "a\0b", 3,
+	assert_false(json_read_text(schema_find_field(fixture->toy, "name", 4), "name", "a\0b", 3,
 	    fixture->arena, message, &fixture->error));
 	assert_string_equal(fixture->error.violations[0].description, "must not have U+0000");
 }
@@ -231,9 +231,11 @@ plain_text_sets_a_member_of_a_oneof_once(void **state)
 	const struct schema_field *battery = schema_find_field(fixture->toy, "battery", 7);
 
 	memset(&fixture->error, 0, sizeof(fixture->error));
-	assert_true(json_read_text(volts, "0", 1, fixture->arena, message, &fixture->error));
+	assert_true(
+	    json_read_text(volts, "volts", "0", 1, fixture->arena, message, &fixture->error));
 	assert_true(protobuf_c_message_get_packed_size(message) > 0);
-	assert_false(json_read_text(battery, "AA", 2, fixture->arena, message, &fixture->error));
+	assert_false(
+	    json_read_text(battery, "battery", "AA", 2, fixture->arena, message, &fixture->error));
 	assert_string_equal(fixture->error.violations[0].field, "battery");
 }
 

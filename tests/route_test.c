@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,6 +18,8 @@ struct fixture {
 	struct schema *toys;
 	struct route_table *table; /* of users */
 	struct route_table *toy_table;
+	struct schema *shelf;
+	struct route_table *shelf_table;
 	struct arena *arena;
 	const char *header; /* the value that the client sent of Bulk-Request, or NULL */
 
@@ -35,10 +38,12 @@ open_fixture(void **state)
 	assert_non_null(fixture);
 	fixture->users = schema_file_load(SCHEMA_FILE_MOCKVIDEO);
 	fixture->toys = schema_file_load(SCHEMA_FILE_TOY);
+	fixture->shelf = schema_file_load(SCHEMA_FILE_SHELF);
 	fixture->arena = arena_new(0);
 	assert_non_null(fixture->arena);
 	assert_int_equal(route_table_new(&fixture->table, fixture->users, &error), STATUS_OK);
 	assert_int_equal(route_table_new(&fixture->toy_table, fixture->toys, &error), STATUS_OK);
+	assert_int_equal(route_table_new(&fixture->shelf_table, fixture->shelf, &error), STATUS_OK);
 	*state = fixture;
 	return 0;
 }
@@ -50,6 +55,8 @@ close_fixture(void **state)
 
 	route_table_free(&fixture->table);
 	route_table_free(&fixture->toy_table);
+	route_table_free(&fixture->shelf_table);
+	schema_free(&fixture->shelf);
 	schema_free(&fixture->users);
 	schema_free(&fixture->toys);
 	arena_free(&fixture->arena);
@@ -86,7 +93,8 @@ find_in(struct fixture *fixture, const struct route_table *table, const char *ve
 	arena_reset(fixture->arena);
 	result = route_find(table, (struct route_text){verb, strlen(verb)}, text, header, fixture,
 	    fixture->arena, &fixture->match, &fixture->allow, &fixture->error);
-	for (size_t i = 0; result == ROUTE_FOUND && i < fixture->match.route->param_count; i++) {
+	for (size_t i = 0;
+	     result == ROUTE_FOUND && i < fixture->match.route->template.variable_count; i++) {
 		struct route_text *param = &fixture->match.params[i];
 
 		param->data = arena_strndup(fixture->arena, param->data, param->len);
@@ -142,8 +150,8 @@ a_segment_in_braces_is_given_decoded(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(find(fixture, "GET", "/users/a%20b+c%2Fd%2f%41"), ROUTE_FOUND);
-	assert_int_equal(fixture->match.route->param_count, 1);
-	assert_string_equal(fixture->match.route->params[0]->json_name, "id");
+	assert_int_equal(fixture->match.route->template.variable_count, 1);
+	assert_string_equal(schema_path_leaf(&fixture->match.route->params[0])->json_name, "id");
 	assert_int_equal(fixture->match.params[0].len, 9);
 	assert_string_equal(fixture->match.params[0].data, "a b+c/d/A");
 }
@@ -244,8 +252,7 @@ a_segment_that_is_ignored_has_no_field(void **state)
 	struct fixture *fixture = *state;
 
 	assert_method(fixture, "PUT", "/users/7", "true", "account.v1.UserService/ReplaceUsers");
-	assert_int_equal(fixture->match.route->param_count, 1);
-	assert_null(fixture->match.route->params[0]);
+	assert_int_equal(fixture->match.route->template.variable_count, 0);
 }
 
 static void
@@ -282,7 +289,7 @@ what_a_binding_names_is_looked_up(void **state)
 	route = fixture->match.route;
 	assert_string_equal(route->body->json_name, "user");
 	assert_false(route->body_is_all);
-	assert_int_equal(route->binding->success_status, 201);
+	assert_int_equal(route->method->rule->success_status, 201);
 
 	assert_method(fixture, "POST", "/users", "true", "account.v1.UserService/CreateUsers");
 	route = fixture->match.route;
@@ -298,6 +305,14 @@ what_a_binding_names_is_looked_up(void **state)
 	assert_string_equal(route->next_page_token->json_name, "next_page_token");
 }
 
+static const struct schema_field *
+query_field(const struct route *route, const char *name)
+{
+	struct schema_path path;
+
+	return route_query_field(route, name, strlen(name), &path) ? schema_path_leaf(&path) : NULL;
+}
+
 static void
 query_parameters_are_what_path_and_body_leave(void **state)
 {
@@ -306,144 +321,102 @@ query_parameters_are_what_path_and_body_leave(void **state)
 
 	assert_method(fixture, "GET", "/users", NULL, "account.v1.UserService/ListUsers");
 	route = fixture->match.route;
-	assert_ptr_equal(route_query_field(route, "page_size", 9), route->page_size);
-	assert_string_equal(route_query_field(route, "accountid", 9)->json_name, "accountid");
-	assert_string_equal(route_query_field(route, "account_id", 10)->json_name, "accountid");
-	assert_null(route_query_field(route, "colour", 6));
-	assert_null(route_query_field(route, "", 0));
+	assert_ptr_equal(query_field(route, "page_size"), route->page_size);
+	assert_string_equal(query_field(route, "accountid")->json_name, "accountid");
+	assert_string_equal(query_field(route, "account_id")->json_name, "accountid");
+	assert_null(query_field(route, "colour"));
+	assert_null(query_field(route, ""));
 
 	assert_method(fixture, "GET", "/users/1", NULL, "account.v1.UserService/GetUser");
-	assert_null(route_query_field(fixture->match.route, "id", 2));
+	assert_null(query_field(fixture->match.route, "id"));
 	assert_method(fixture, "POST", "/users", NULL, "account.v1.UserService/CreateUser");
-	assert_null(route_query_field(fixture->match.route, "user", 4));
+	assert_null(query_field(fixture->match.route, "user"));
 	assert_method(fixture, "POST", "/users", "true", "account.v1.UserService/CreateUsers");
-	assert_null(route_query_field(fixture->match.route, "Users", 5));
-}
-
-/* A binding of the toy with a change that must be refused. */
-typedef void change_fn(Mockvideo__Rest__V1__HttpBinding *binding);
-
-static char *
-text(const char *literal)
-{
-	return (char *)(uintptr_t)literal;
+	assert_null(query_field(fixture->match.route, "Users"));
 }
 
 static void
-assert_refused(struct fixture *fixture, const char *method, change_fn *change, const char *option)
+a_path_gives_each_variable_what_it_spans(void **state)
 {
-	Mockvideo__Rest__V1__HttpBinding *binding =
-	    schema_find_method(fixture->toys, method)->bindings[0];
-	Mockvideo__Rest__V1__HttpBinding before = *binding;
-	Mockvideo__Rest__V1__HeaderCondition when = {0};
-	Mockvideo__Rest__V1__Bulk bulk = {0};
-	struct route_table *table;
-	struct error error;
+	static const struct {
+		const char *verb;
+		const char *path;
+		const char *method;
+		const char *name;
+	} rows[] = {
+	    {"GET", "/v1/shelves/a/books/b", "GetBook", "shelves/a/books/b"},
+	    {"GET", "/v1/shelves/a%20b/books/c%2Fd", "GetBook", "shelves/a b/books/c%2Fd"},
+	    {"GET", "/v1/books/c%2Fd", "GetBook", "c/d"},
+	    {"GET", "/v1/books/a:b", "GetBook", "a:b"},
+	    {"GET", "/v1/files", "GetBook", ""},
+	    {"GET", "/v1/files/a/b%41/c/", "GetBook", "a/bA/c"},
+	    {"HEAD", "/v1/files/a", "GetBook", "a"},
+	    {"GET", "/v1/shelves/a/books", "ListBooks", "shelves/a"},
+	    {"PATCH", "/v1/shelves/a/books/b", "UpdateBook", "shelves/a/books/b"},
+	    {"POST", "/v1/shelves/a/books/b:archive", "ArchiveBook", "shelves/a/books/b"},
+	    {"POST", "/v1/shelves/a/books/b%3Ac:archive", "ArchiveBook", "shelves/a/books/b:c"},
+	    {"ARCHIVE", "/v1/shelves/a/books/b", "ArchiveBook", "shelves/a/books/b"},
+	    {"BREW", "/v1/archive/x/b", "ArchiveBook", "b"},
+	    {"GET", "/v1/archive/x/b", "ArchiveBook", "b"},
+	};
+	struct fixture *fixture = *state;
 
-	if (binding->bulk != NULL) {
-		bulk = *binding->bulk;
-		binding->bulk = &bulk;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char method[64];
+
+		snprintf(method, sizeof(method), "shelf.v1.ShelfService/%s", rows[i].method);
+		assert_int_equal(
+		    find_in(fixture, fixture->shelf_table, rows[i].verb, rows[i].path, NULL),
+		    ROUTE_FOUND);
+		assert_string_equal(fixture->match.route->method->name, method);
+		assert_int_equal(fixture->match.params[0].len, strlen(rows[i].name));
+		assert_memory_equal(
+		    fixture->match.params[0].data, rows[i].name, strlen(rows[i].name));
 	}
-	if (binding->when != NULL) {
-		when = *binding->when;
-		binding->when = &when;
-	}
-	change(binding);
-	assert_int_equal(route_table_new(&table, fixture->toys, &error), STATUS_INVALID_ARGUMENT);
-	*binding = before;
-	assert_null(table);
-	assert_non_null(strstr(error.message, method));
-	if (strstr(error.message, option) == NULL) {
-		fail_msg("no '%s' in: %s", option, error.message);
-	}
 }
 
-#define CHANGE(name, ...)                                                                          \
-	static void name(Mockvideo__Rest__V1__HttpBinding *binding)                                \
-	{                                                                                          \
-		__VA_ARGS__;                                                                       \
-	}
-
-CHANGE(verb_brew, binding->verb = text("BREW"))
-CHANGE(path_without_slash, binding->path = text("toys"))
-CHANGE(path_with_empty_segment, binding->path = text("/toys//x"))
-CHANGE(path_with_slash_at_end, binding->path = text("/toys/"))
-CHANGE(path_with_blank, binding->path = text("/to ys"))
-CHANGE(path_with_dots, binding->path = text("/toys/.."))
-CHANGE(path_of_unknown_field, binding->path = text("/toys/{colour}"))
-CHANGE(path_of_message, binding->path = text("/toys/{toy}"))
-CHANGE(path_not_closed, binding->path = text("/toys/{id"))
-CHANGE(path_of_field_twice, binding->path = text("/toys/{id}/{id}"))
-CHANGE(path_of_many, binding->path = text("/*/*/*/*/*/*/*/*/*"))
-CHANGE(path_of_another, binding->path = text("/toys/{id}/name"))
-CHANGE(body_of_scalar, binding->body = text("id"))
-CHANGE(body_of_nothing, binding->body = text("colour"))
-CHANGE(body_of_get, binding->body = text("*"))
-CHANGE(when_without_name, binding->when->name = text(""))
-CHANGE(when_with_colon, binding->when->name = text("Bulk:"))
-CHANGE(status_404, binding->success_status = 404)
-CHANGE(location_of_nothing, binding->location = text("/toys/{colour_of}"))
-CHANGE(text_of_number, binding->text = text("id"))
-CHANGE(pages_of_toy, binding->all_pages = 1)
-CHANGE(items_of_nothing, binding->bulk->items = text("colour"))
-CHANGE(results_of_nothing, binding->bulk->results = text("colour"))
-CHANGE(bulk_status_200, binding->bulk->failure_status = 200)
-CHANGE(bulk_without_body, binding->body = text(""))
-
 static void
-bindings_that_do_not_fit_are_named(void **state)
+a_path_that_no_template_spans_is_not_found(void **state)
 {
-	assert_refused(*state, "toy.v1.ToyService/GetToy", verb_brew, "verb");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", path_without_slash, "path");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", path_with_empty_segment, "path");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", path_with_slash_at_end, "path");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", path_with_blank, "path");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", path_with_dots, "path");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", path_of_unknown_field, "path");
-	assert_refused(*state, "toy.v1.ToyService/ReplaceToy", path_of_message, "path");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", path_not_closed, "brace");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", path_of_field_twice, "twice");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", path_of_many, "too many");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", path_of_another, "the same");
-	assert_refused(*state, "toy.v1.ToyService/ReplaceToy", body_of_scalar, "body");
-	assert_refused(*state, "toy.v1.ToyService/ReplaceToy", body_of_nothing, "body");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", body_of_get, "body");
-	assert_refused(*state, "toy.v1.ToyService/CreateToy", location_of_nothing, "location");
-	assert_refused(*state, "toy.v1.ToyService/CreateToy", status_404, "success_status");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", text_of_number, "text");
-	assert_refused(*state, "toy.v1.ToyService/GetToy", pages_of_toy, "all_pages");
+	static const char *const paths[] = {"/v1", "/v1/shelves", "/v1/shelves/a",
+	    "/v1/shelves/a/books/b/c", "/v1/books", "/v1/books/a/b", "/v1/archive/a",
+	    "/v1/books/a:archive/b", "/v2/files/a"};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		assert_int_equal(
+		    find_in(fixture, fixture->shelf_table, "GET", paths[i], NULL), ROUTE_NOT_FOUND);
+	}
+	assert_int_equal(
+	    find_in(fixture, fixture->shelf_table, "GET", "/v1/shelves/a/books/b:archive", NULL),
+	    ROUTE_WRONG_VERB);
+	assert_string_equal(fixture->allow, "POST, OPTIONS");
+	assert_int_equal(
+	    find_in(fixture, fixture->shelf_table, "PUT", "/v1/shelves/a/books/b", NULL),
+	    ROUTE_WRONG_VERB);
+	assert_string_equal(fixture->allow, "GET, HEAD, PATCH, ARCHIVE, OPTIONS");
 }
 
 static void
-bulk_bindings_that_do_not_fit_are_named(void **state)
-{
-	assert_refused(*state, "toy.v1.ToyService/CreateToys", items_of_nothing, "bulk.items");
-	assert_refused(*state, "toy.v1.ToyService/CreateToys", results_of_nothing, "bulk.results");
-	assert_refused(*state, "toy.v1.ToyService/CreateToys", bulk_status_200, "failure_status");
-	assert_refused(*state, "toy.v1.ToyService/CreateToys", bulk_without_body, "body");
-}
-
-static void
-conditions_that_name_no_header_are_refused(void **state)
-{
-	assert_refused(*state, "toy.v1.ToyService/CreateToys", when_without_name, "when.name");
-	assert_refused(*state, "toy.v1.ToyService/CreateToys", when_with_colon, "when.name");
-}
-
-static void
-an_error_rule_needs_a_status_of_an_error(void **state)
+parameters_of_messages_and_lists_are_found_by_their_path(void **state)
 {
 	struct fixture *fixture = *state;
-	Mockvideo__Rest__V1__ErrorRule *rule =
-	    schema_find_method(fixture->toys, "toy.v1.ToyService/GetToy")->errors[0];
-	uint32_t before = rule->status;
-	struct route_table *table;
-	struct error error;
+	struct schema_path path;
 
-	rule->status = 200;
-	assert_int_equal(route_table_new(&table, fixture->toys, &error), STATUS_INVALID_ARGUMENT);
-	assert_non_null(strstr(error.message, "error"));
-	rule->status = before;
+	find_in(fixture, fixture->shelf_table, "GET", "/v1/shelves/a/books", NULL);
+	assert_true(route_query_field(fixture->match.route, "page.size", 9, &path));
+	assert_int_equal(path.depth, 2);
+	assert_string_equal(schema_path_leaf(&path)->json_name, "size");
+	assert_true(route_query_field(fixture->match.route, "years", 5, &path));
+	assert_false(route_query_field(fixture->match.route, "page", 4, &path));
+	assert_false(route_query_field(fixture->match.route, "page.", 5, &path));
+	assert_false(route_query_field(fixture->match.route, "years.size", 10, &path));
+	assert_false(route_query_field(fixture->match.route, "parent", 6, &path));
+
+	find_in(fixture, fixture->shelf_table, "PATCH", "/v1/shelves/a/books/b", NULL);
+	assert_true(route_query_field(fixture->match.route, "allowMissing", 12, &path));
+	assert_false(route_query_field(fixture->match.route, "book.title", 10, &path));
+	assert_false(route_query_field(fixture->match.route, "book.name", 9, &path));
 }
 
 int
@@ -467,10 +440,9 @@ main(void)
 	    cmocka_unit_test(a_binding_whose_condition_is_not_met_names_the_header),
 	    cmocka_unit_test(what_a_binding_names_is_looked_up),
 	    cmocka_unit_test(query_parameters_are_what_path_and_body_leave),
-	    cmocka_unit_test(bindings_that_do_not_fit_are_named),
-	    cmocka_unit_test(bulk_bindings_that_do_not_fit_are_named),
-	    cmocka_unit_test(conditions_that_name_no_header_are_refused),
-	    cmocka_unit_test(an_error_rule_needs_a_status_of_an_error),
+	    cmocka_unit_test(a_path_gives_each_variable_what_it_spans),
+	    cmocka_unit_test(a_path_that_no_template_spans_is_not_found),
+	    cmocka_unit_test(parameters_of_messages_and_lists_are_found_by_their_path),
 	};
 
 	return cmocka_run_group_tests(tests, open_fixture, close_fixture);

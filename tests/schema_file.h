@@ -6,6 +6,7 @@
 
 #define SCHEMA_FILE_MOCKVIDEO "build/gen/mockvideo.pb"
 #define SCHEMA_FILE_TOY       "build/gen/toy.pb"
+#define SCHEMA_FILE_SHELF     "build/gen/shelf.pb"
 
 /* The bytes of a file; aborts when it can't be read. The caller frees them. */
 uint8_t *schema_file_read(const char *path, size_t *len);

@@ -64,14 +64,14 @@ methods_have_their_types_and_bindings(void **state)
 	assert_string_equal(method->input->wire.name, "account.v1.CreateUsersRequest");
 	assert_string_equal(method->output->wire.name, "account.v1.BulkUsersResponse");
 	assert_int_equal(method->binding_count, 1);
-	assert_string_equal(method->bindings[0]->verb, "POST");
-	assert_string_equal(method->bindings[0]->path, "/users");
-	assert_string_equal(method->bindings[0]->body, "*");
-	assert_string_equal(method->bindings[0]->when->name, "Bulk-Request");
-	assert_true(method->bindings[0]->when->value);
-	assert_int_equal(method->bindings[0]->success_status, 201);
-	assert_string_equal(method->bindings[0]->bulk->items, "users");
-	assert_int_equal(method->bindings[0]->bulk->failure_status, 409);
+	assert_string_equal(method->bindings[0].verb, "POST");
+	assert_string_equal(method->bindings[0].path, "/users");
+	assert_string_equal(method->bindings[0].body, "*");
+	assert_string_equal(method->rule->when->name, "Bulk-Request");
+	assert_true(method->rule->when->value);
+	assert_int_equal(method->rule->success_status, 201);
+	assert_string_equal(method->rule->bulk->items, "users");
+	assert_int_equal(method->rule->bulk->failure_status, 409);
 }
 
 static void
@@ -82,8 +82,8 @@ a_method_may_have_several_bindings(void **state)
 	    schema_find_method(fixture->mockvideo, "account.v1.UserService/ReplaceUsers");
 
 	assert_int_equal(method->binding_count, 2);
-	assert_string_equal(method->bindings[0]->path, "/users");
-	assert_string_equal(method->bindings[1]->path, "/users/*");
+	assert_string_equal(method->bindings[0].path, "/users");
+	assert_string_equal(method->bindings[1].path, "/users/*");
 }
 
 static void

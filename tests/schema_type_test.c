@@ -161,10 +161,10 @@ an_unreadable_option_is_refused(void **state)
 	Google__Protobuf__FileDescriptorSet *set = toy_set(*state, &file);
 	ProtobufCMessage *options = &file->service[0]->method[0]->options->base;
 
-	assert_int_equal(options->unknown_fields[0].tag, 50101);
+	assert_int_equal(options->unknown_fields[0].tag, 72295728);
 	memset(options->unknown_fields[0].data + 1, 0xff, options->unknown_fields[0].len - 1);
-	assert_fault(*state, set,
-	    "toy.v1.ToyService/GetToy: its option (mockvideo.rest.v1.http) can't be read");
+	assert_fault(
+	    *state, set, "toy.v1.ToyService/GetToy: its option (google.api.http) can't be read");
 }
 
 int

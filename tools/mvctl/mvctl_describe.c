@@ -4,14 +4,13 @@
 
 #include "common/arena.h"
 #include "gateway/schema_option.h"
-#include "mockvideo/rest.pb-c.h"
+#include "google/api/field_behavior.pb-c.h"
 #include "tools/mvctl/mvctl_catalog.h"
 #include "tools/mvctl/mvctl_commands.h"
 #include "tools/mvctl/mvctl_options.h"
 #include "tools/mvctl/mvctl_remote.h"
 #include "tools/mvctl/mvctl_report.h"
-
-#define MVCTL_INDENT 2
+#include "tools/mvctl/mvctl_rule.h"
 
 /* What is printed, and from what. */
 struct mvctl_describing {
@@ -31,12 +30,6 @@ mvctl_text(const char *text)
 }
 
 static void
-mvctl_indent(int depth)
-{
-	printf("%*s", depth * MVCTL_INDENT, "");
-}
-
-static void
 mvctl_describe_comment(const struct mvctl_place *place, int depth)
 {
 	const char *comment = mvctl_place_comment(place);
@@ -44,26 +37,12 @@ mvctl_describe_comment(const struct mvctl_place *place, int depth)
 	while (*comment != '\0') {
 		size_t len = strcspn(comment, "\n");
 
-		mvctl_indent(depth);
+		mvctl_rule_indent(depth);
 		fputs("//", stdout);
 		mvctl_print_chars(stdout, comment, len);
 		putchar('\n');
 		comment += len + (comment[len] == '\n');
 	}
-}
-
-/* Prints text as a string of a .proto. */
-static void
-mvctl_describe_string(const char *text)
-{
-	putchar('"');
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\') {
-			putchar('\\');
-		}
-		mvctl_print_chars(stdout, text, 1);
-	}
-	putchar('"');
 }
 
 /* Enums */
@@ -73,7 +52,7 @@ mvctl_describe_enum(const Google__Protobuf__EnumDescriptorProto *proto, const ch
     const struct mvctl_place *place, int depth)
 {
 	mvctl_describe_comment(place, depth);
-	mvctl_indent(depth);
+	mvctl_rule_indent(depth);
 	fputs("enum ", stdout);
 	mvctl_print(stdout, name);
 	fputs(" {\n", stdout);
@@ -81,11 +60,11 @@ mvctl_describe_enum(const Google__Protobuf__EnumDescriptorProto *proto, const ch
 		const struct mvctl_place value = mvctl_place_within(place, MVCTL_TAG_ENUM_VALUE, i);
 
 		mvctl_describe_comment(&value, depth + 1);
-		mvctl_indent(depth + 1);
+		mvctl_rule_indent(depth + 1);
 		mvctl_print(stdout, mvctl_text(proto->value[i]->name));
 		printf(" = %d;\n", (int)proto->value[i]->number);
 	}
-	mvctl_indent(depth);
+	mvctl_rule_indent(depth);
 	puts("}");
 }
 
@@ -174,19 +153,26 @@ mvctl_describe_field_options(
 
 	if (mvctl_has_json_name(field)) {
 		printf("%sjson_name = ", separator);
-		mvctl_describe_string(field->json_name);
+		mvctl_rule_string(field->json_name);
 		separator = ", ";
 	}
 	schema_option_one(options, SCHEMA_OPTION_FIELD,
 	    &mockvideo__rest__v1__field_rule__descriptor, describing->arena, &value);
 	rule = (const Mockvideo__Rest__V1__FieldRule *)value;
-	if (rule != NULL && rule->input_only) {
-		printf("%s(mockvideo.rest.v1.field).input_only = true", separator);
-		separator = ", ";
+	for (size_t i = 0; i < google__api__field_behavior__descriptor.n_values; i++) {
+		const ProtobufCEnumValue *behavior =
+		    &google__api__field_behavior__descriptor.values[i];
+		bool well;
+
+		if (schema_option_has(
+			options, SCHEMA_OPTION_BEHAVIOR, (unsigned)behavior->value, &well)) {
+			printf("%s(google.api.field_behavior) = %s", separator, behavior->name);
+			separator = ", ";
+		}
 	}
 	if (rule != NULL && rule->template_[0] != '\0') {
 		printf("%s(mockvideo.rest.v1.field).template = ", separator);
-		mvctl_describe_string(rule->template_);
+		mvctl_rule_string(rule->template_);
 		separator = ", ";
 	}
 	fputs(separator[0] == ',' ? "];\n" : ";\n", stdout);
@@ -199,7 +185,7 @@ mvctl_describe_field(const struct mvctl_describing *describing,
 	const Google__Protobuf__DescriptorProto *entry = mvctl_map_entry(describing, field);
 
 	mvctl_describe_comment(place, depth);
-	mvctl_indent(depth);
+	mvctl_rule_indent(depth);
 	if (entry != NULL) {
 		printf("map<%s, ", mvctl_type_name(entry->field[0]));
 		mvctl_print(stdout, mvctl_type_name(entry->field[1]));
@@ -243,12 +229,12 @@ mvctl_describe_fields(const struct mvctl_describing *describing,
 		bool inside = mvctl_in_oneof(message, message->field[i], &oneof);
 
 		if (open && (!inside || oneof != index)) {
-			mvctl_indent(depth);
+			mvctl_rule_indent(depth);
 			puts("}");
 			open = false;
 		}
 		if (inside && !open) {
-			mvctl_indent(depth);
+			mvctl_rule_indent(depth);
 			fputs("oneof ", stdout);
 			mvctl_print(stdout, mvctl_text(message->oneof_decl[oneof]->name));
 			puts(" {");
@@ -258,7 +244,7 @@ mvctl_describe_fields(const struct mvctl_describing *describing,
 		mvctl_describe_field(describing, message->field[i], &at, depth + open);
 	}
 	if (open) {
-		mvctl_indent(depth);
+		mvctl_rule_indent(depth);
 		puts("}");
 	}
 }
@@ -292,37 +278,17 @@ mvctl_describe_message(const struct mvctl_describing *describing,
     const struct mvctl_place *place, int depth)
 {
 	mvctl_describe_comment(place, depth);
-	mvctl_indent(depth);
+	mvctl_rule_indent(depth);
 	fputs("message ", stdout);
 	mvctl_print(stdout, name);
 	puts(" {");
 	mvctl_describe_nested(describing, message, place, depth + 1);
 	mvctl_describe_fields(describing, message, place, depth + 1);
-	mvctl_indent(depth);
+	mvctl_rule_indent(depth);
 	puts("}");
 }
 
 /* Services */
-
-static void
-mvctl_describe_binding(const Mockvideo__Rest__V1__HttpBinding *binding, int depth)
-{
-	mvctl_indent(depth);
-	fputs("option (mockvideo.rest.v1.http) = {verb: ", stdout);
-	mvctl_describe_string(binding->verb);
-	fputs(" path: ", stdout);
-	mvctl_describe_string(binding->path);
-	if (binding->body[0] != '\0') {
-		fputs(" body: ", stdout);
-		mvctl_describe_string(binding->body);
-	}
-	if (binding->when != NULL) {
-		fputs(" when: {name: ", stdout);
-		mvctl_describe_string(binding->when->name);
-		printf(" value: %s}", binding->when->value ? "true" : "false");
-	}
-	puts("};");
-}
 
 static void
 mvctl_describe_method_options(const struct mvctl_describing *describing,
@@ -331,21 +297,22 @@ mvctl_describe_method_options(const struct mvctl_describing *describing,
 	const ProtobufCEnumValue *level = protobuf_c_enum_descriptor_get_value(
 	    &google__protobuf__method_options__idempotency_level__descriptor,
 	    (int)options->idempotency_level);
-	ProtobufCMessage **bindings = NULL;
-	size_t count = 0;
+	ProtobufCMessage *http = NULL;
+	ProtobufCMessage *rule = NULL;
 
 	if (options->has_idempotency_level && level != NULL) {
-		mvctl_indent(depth);
+		mvctl_rule_indent(depth);
 		printf("option idempotency_level = %s;\n", level->name);
 	}
-	if (!schema_option_all(&options->base, SCHEMA_OPTION_HTTP,
-		&mockvideo__rest__v1__http_binding__descriptor, describing->arena, &bindings,
-		&count)) {
-		return;
+	if (schema_option_one(&options->base, SCHEMA_OPTION_HTTP,
+		&google__api__http_rule__descriptor, describing->arena, &http) &&
+	    http != NULL) {
+		mvctl_rule_http((const Google__Api__HttpRule *)http, depth);
 	}
-	for (size_t i = 0; i < count; i++) {
-		mvctl_describe_binding(
-		    (const Mockvideo__Rest__V1__HttpBinding *)bindings[i], depth);
+	if (schema_option_one(&options->base, SCHEMA_OPTION_METHOD,
+		&mockvideo__rest__v1__method_rule__descriptor, describing->arena, &rule) &&
+	    rule != NULL && ((const Mockvideo__Rest__V1__MethodRule *)rule)->when != NULL) {
+		mvctl_rule_when(((const Mockvideo__Rest__V1__MethodRule *)rule)->when, depth);
 	}
 }
 
@@ -362,7 +329,7 @@ mvctl_describe_method(const struct mvctl_describing *describing,
     const struct mvctl_place *place, int depth)
 {
 	mvctl_describe_comment(place, depth);
-	mvctl_indent(depth);
+	mvctl_rule_indent(depth);
 	fputs("rpc ", stdout);
 	mvctl_print(stdout, name);
 	fputs(method->client_streaming ? "(stream " : "(", stdout);
@@ -375,7 +342,7 @@ mvctl_describe_method(const struct mvctl_describing *describing,
 	}
 	puts(") {");
 	mvctl_describe_method_options(describing, method->options, depth + 1);
-	mvctl_indent(depth);
+	mvctl_rule_indent(depth);
 	puts("}");
 }
 
