@@ -48,6 +48,13 @@ enum status_code gw_api_open(struct gw_api *api, const struct conf *conf, struct
 /* Reads the certificates again, and logs what came of it. Thread of main. */
 void gw_api_reload_tls(struct gw_api *api);
 
+/* The most bytes that the body of a request for route may have. */
+static inline size_t
+gw_api_body_max(const struct gw_api *api, const struct route *route)
+{
+	return route->method->rule->bulk != NULL ? api->bulk_body_max_bytes : api->body_max_bytes;
+}
+
 /* Closes the channel first: no thread may make calls any more. */
 void gw_api_close(struct gw_api *api);
 

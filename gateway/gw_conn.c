@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <h2o/http1.h>
 #include <h2o/http2.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -76,6 +75,7 @@ gw_conn_closed(void *data)
 {
 	struct gw_conn *conn = data;
 
+	gw_intake_fini(&conn->intake);
 	if (conn->linger_fd >= 0) {
 		gw_conn_begin_to_linger(conn);
 		return;
@@ -106,7 +106,7 @@ gw_conn_begin(struct gw_conn *conn, bool http2)
 	if (http2) {
 		h2o_http2_accept(&accept, conn->sock, conn->connected_at);
 	} else {
-		h2o_http1_accept(&accept, conn->sock, conn->connected_at);
+		gw_intake_begin(conn);
 	}
 }
 
@@ -164,6 +164,7 @@ gw_conn_open(struct gw_loop *loop, h2o_socket_t *sock)
 	conn->loop = loop;
 	conn->sock = sock;
 	conn->linger_fd = -1;
+	gw_intake_init(&conn->intake);
 	conn->connected_at = *h2o_get_timestamp(&loop->context, NULL, NULL);
 	conn->phase_since_ns = clock_now_ns();
 	LIST_INSERT_HEAD(&loop->conns, conn, link);
@@ -213,10 +214,7 @@ gw_conn_of(const h2o_req_t *req)
 static void
 gw_conn_unwatch(struct gw_conn *conn)
 {
-	if (conn->watched != NULL) {
-		conn->watched = NULL;
-		h2o_socket_dont_read(conn->sock, 0);
-	}
+	conn->watched = NULL;
 }
 
 /* Something has come, which is left where it is: the request points into the buffer it would go to. */
@@ -246,7 +244,6 @@ gw_conn_watch(struct gw_conn *conn, struct gw_request *request)
 		return;
 	}
 	conn->watched = request;
-	h2o_socket_dont_read(conn->sock, 1);
 	h2o_socket_read_start(conn->sock, gw_conn_peek);
 }
 
@@ -255,6 +252,9 @@ gw_conn_request_ended(struct gw_conn *conn, bool answered)
 {
 	conn->requests++;
 	gw_conn_unwatch(conn);
+	if (!conn->http2) {
+		gw_intake_request_ended(conn);
+	}
 	if (answered) {
 		conn->resets -= conn->resets > 0;
 		return;
@@ -269,12 +269,15 @@ gw_conn_request_ended(struct gw_conn *conn, bool answered)
 /* Sweeping */
 
 static enum gw_conn_phase
-gw_conn_http1_phase(const h2o_req_t *req)
+gw_conn_http1_phase(const struct gw_conn *conn)
 {
-	if (req->version == 0) {
-		return req->timestamps.request_begin_at.tv_sec == 0 ? GW_CONN_IDLE : GW_CONN_HEAD;
+	switch (gw_intake_phase(&conn->intake)) {
+	case GW_INTAKE_IDLE: return GW_CONN_IDLE;
+	case GW_INTAKE_HEAD: return GW_CONN_HEAD;
+	case GW_INTAKE_BODY: return GW_CONN_BODY;
+	case GW_INTAKE_BUSY: break;
 	}
-	return req->processed_at.at.tv_sec == 0 ? GW_CONN_BODY : GW_CONN_BUSY;
+	return GW_CONN_BUSY;
 }
 
 static void
@@ -292,7 +295,7 @@ gw_conn_note_http1(h2o_req_t *req, void *closure)
 {
 	const struct gw_loop *loop = closure;
 
-	gw_conn_note(gw_conn_of(req), gw_conn_http1_phase(req));
+	gw_conn_note(gw_conn_of(req), gw_conn_http1_phase(gw_conn_of(req)));
 	if (loop->state != GW_LOOP_RUNNING) {
 		req->http1_is_persistent = 0;
 	}

@@ -10,6 +10,7 @@
 #ifndef GATEWAY_GW_CONN_H
 #define GATEWAY_GW_CONN_H
 
+#include "gateway/gw_intake.h"
 #include "gateway/gw_loop.h"
 
 struct gw_request;
@@ -27,7 +28,8 @@ struct gw_conn {
 	LIST_ENTRY(gw_conn) link; /* of loop->conns */
 	struct gw_loop *loop;
 	h2o_socket_t *sock;
-	struct gw_peer *peer; /* NULL: addresses are not counted */
+	struct gw_intake intake; /* of HTTP/1 */
+	struct gw_peer *peer;    /* NULL: addresses are not counted */
 	struct timeval connected_at;
 	bool sniffed;
 	bool http2;

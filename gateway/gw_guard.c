@@ -1,78 +1,121 @@
 #include "gateway/gw_guard.h"
 
-#include <stdbool.h>
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/status.h"
 
-/* The lines of a head; what was met in those that are gone. */
-struct gw_guard {
-	const char *at;
-	const char *end; /* of the input */
-	bool http_1_0;
-	unsigned hosts;
-	unsigned lengths;
-	unsigned encodings;
-};
+/* Takes the place of Transfer-Encoding, whose shortest line is as long as this and ten digits. */
+#define GW_GUARD_LENGTH_NAME "Content-Length:"
 
-/* A line without its CRLF. */
-struct gw_line {
-	const char *data;
-	size_t len;
-};
+/* A number of so many digits fits into a size_t; the library reads no more either. */
+#define GW_GUARD_DIGITS_MAX 19
 
-/* What is wrong, or NULL. */
-static const char *
-gw_guard_next_line(struct gw_guard *guard, struct gw_line *line)
+#define GW_GUARD_NO_METHOD  "the first line does not begin with a method and a blank"
+
+void
+gw_guard_init(struct gw_guard *guard, size_t head_max_bytes)
 {
-	const char *newline = memchr(guard->at, '\n', (size_t)(guard->end - guard->at));
-
-	if (newline == NULL) {
-		return "the head does not end";
-	}
-	if (newline == guard->at || newline[-1] != '\r') {
-		return "a line of the head ends without a carriage return";
-	}
-	line->data = guard->at;
-	line->len = (size_t)(newline - 1 - guard->at);
-	guard->at = newline + 1;
-	return memchr(line->data, '\r', line->len) == NULL ? NULL
-							   : "a line has a stray carriage return";
+	*guard = (struct gw_guard){.head_max_bytes = head_max_bytes};
 }
 
-static bool
-gw_guard_is_token(const char *text, size_t len)
+static enum gw_guard_result
+gw_guard_refuse(struct gw_guard *guard, enum gw_guard_refusal refusal)
 {
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
+	guard->refusal = refusal;
+	return GW_GUARD_REFUSED;
+}
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			(c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL))) {
-			return false;
+static enum gw_guard_result
+gw_guard_is_malformed(struct gw_guard *guard, const char *problem)
+{
+	guard->problem = problem;
+	return gw_guard_refuse(guard, GW_GUARD_MALFORMED);
+}
+
+/* The head */
+
+static enum gw_guard_result
+gw_guard_head_is_too_large(struct gw_guard *guard)
+{
+	return gw_guard_refuse(guard, guard->step == GW_GUARD_AT_REQUEST_LINE
+					  ? GW_GUARD_TARGET_TOO_LONG
+					  : GW_GUARD_HEAD_TOO_LARGE);
+}
+
+/*
+ * The beginning of a line that has no end yet. What is no method, such as TLS, is
+ * told so at once rather than when its time is over.
+ */
+static enum gw_guard_result
+gw_guard_read_unfinished(struct gw_guard *guard, const char *data, size_t len)
+{
+	if (guard->step == GW_GUARD_AT_REQUEST_LINE && len > 0 && *data != '\r' &&
+	    !gw_line_is_token(data, 1)) {
+		return gw_guard_is_malformed(guard, GW_GUARD_NO_METHOD);
+	}
+	return len > guard->head_max_bytes ? gw_guard_head_is_too_large(guard)
+					   : GW_GUARD_UNFINISHED;
+}
+
+/* Reads the next line of the head: HEAD when it is there. */
+static enum gw_guard_result
+gw_guard_read_line(struct gw_guard *guard, const char *data, size_t len, struct gw_line *line)
+{
+	switch (
+	    gw_line_read(line, data + guard->head_len, len - guard->head_len, &guard->searched)) {
+	case GW_LINE_WHOLE: break;
+	case GW_LINE_UNFINISHED: return gw_guard_read_unfinished(guard, data, len);
+	case GW_LINE_BROKEN:
+		return gw_guard_is_malformed(
+		    guard, "a line of the head does not end with CR and LF alone");
+	}
+	guard->head_len += line->len + 2;
+	return guard->head_len > guard->head_max_bytes ? gw_guard_head_is_too_large(guard)
+						       : GW_GUARD_HEAD;
+}
+
+static const char *
+gw_guard_version(struct gw_guard *guard, struct gw_line version)
+{
+	const char *digits = version.data + 5;
+
+	if (version.len != 8 || memcmp(version.data, "HTTP/", 5) != 0 || digits[0] < '0' ||
+	    digits[0] > '9' || digits[1] != '.' || digits[2] < '0' || digits[2] > '9') {
+		return "the first line does not end with HTTP/1.1";
+	}
+	guard->http_1_0 = digits[2] == '0';
+	if (digits[0] != '1') {
+		guard->refusal = GW_GUARD_UNKNOWN_VERSION;
+	}
+	return NULL;
+}
+
+static const char *
+gw_guard_request_line(struct gw_guard *guard, struct gw_line line, size_t at)
+{
+	const char *end = line.data + line.len;
+	const char *blank = memchr(line.data, ' ', line.len);
+	const char *target = blank == NULL ? end : blank + 1;
+	const char *target_end = memchr(target, ' ', (size_t)(end - target));
+
+	if (blank == NULL || !gw_line_is_token(line.data, (size_t)(blank - line.data))) {
+		return GW_GUARD_NO_METHOD;
+	}
+	if (target_end == NULL || target_end == target) {
+		return "the first line is not a method, a target and HTTP/1.1";
+	}
+	for (const char *c = target; c < target_end; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f) {
+			return "the target has a control character";
 		}
 	}
-	return len > 0;
-}
-
-static struct gw_line
-gw_guard_trim(struct gw_line text)
-{
-	while (text.len > 0 && (*text.data == ' ' || *text.data == '\t')) {
-		text.data++;
-		text.len--;
-	}
-	while (
-	    text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t')) {
-		text.len--;
-	}
-	return text;
-}
-
-static bool
-gw_guard_is(struct gw_line text, const char *word)
-{
-	return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0;
+	guard->method = (struct gw_span){at, (size_t)(blank - line.data)};
+	guard->target =
+	    (struct gw_span){at + (size_t)(target - line.data), (size_t)(target_end - target)};
+	return gw_guard_version(
+	    guard, (struct gw_line){target_end + 1, (size_t)(end - (target_end + 1))});
 }
 
 static const char *
@@ -97,110 +140,276 @@ gw_guard_length(struct gw_guard *guard, struct gw_line value)
 	if (guard->lengths++ > 0) {
 		return "there is more than one Content-Length";
 	}
+	if (value.len > GW_GUARD_DIGITS_MAX) {
+		return "Content-Length has too many digits";
+	}
 	for (size_t i = 0; i < value.len; i++) {
 		if (value.data[i] < '0' || value.data[i] > '9') {
 			return "Content-Length is no number";
 		}
+		guard->length = guard->length * 10 + (size_t)(value.data[i] - '0');
 	}
+	guard->framing = GW_GUARD_LENGTH;
 	return value.len > 0 ? NULL : "Content-Length is no number";
 }
 
 static const char *
-gw_guard_encoding(struct gw_guard *guard, struct gw_line value)
+gw_guard_encoding(struct gw_guard *guard, struct gw_line value, struct gw_span line)
 {
-	if (guard->encodings++ > 0 || !gw_guard_is(value, "chunked")) {
+	if (guard->encodings++ > 0 || !gw_line_is(value, "chunked")) {
 		return "only one Transfer-Encoding, chunked, is understood";
 	}
+	guard->framing = GW_GUARD_CHUNKED;
+	guard->encoding_line = line;
 	return guard->http_1_0 ? "HTTP/1.0 has no Transfer-Encoding" : NULL;
 }
 
-static const char *
-gw_guard_header(struct gw_guard *guard, struct gw_line line)
+/* It is a list; what is unknown in it changes nothing (RFC 9110 section 7.6.1). */
+static void
+gw_guard_connection(struct gw_guard *guard, struct gw_line value)
 {
-	const char *colon = memchr(line.data, ':', line.len);
-	struct gw_line name = {line.data, colon == NULL ? 0 : (size_t)(colon - line.data)};
-	struct gw_line value;
+	struct gw_line option;
 
-	if (*line.data == ' ' || *line.data == '\t') {
-		return "a header is folded over several lines";
+	while (gw_line_next_element(&value, &option)) {
+		guard->close |= gw_line_is(option, "close");
+		guard->keep_alive |= gw_line_is(option, "keep-alive");
 	}
-	if (!gw_guard_is_token(name.data, name.len)) {
-		return "a header has a name that is none, or a blank before its colon";
-	}
-	value = gw_guard_trim(
-	    (struct gw_line){colon + 1, (size_t)(line.data + line.len - (colon + 1))});
-	if (memchr(value.data, '\0', value.len) != NULL) {
-		return "a header has a NUL";
-	}
-	if (gw_guard_is(name, "host")) {
-		return gw_guard_host(guard, value);
-	}
-	if (gw_guard_is(name, "content-length")) {
-		return gw_guard_length(guard, value);
-	}
-	if (gw_guard_is(name, "transfer-encoding")) {
-		return gw_guard_encoding(guard, value);
-	}
-	return NULL;
 }
 
-/* An empty line before the request is allowed (section 2.2). */
-static const char *
-gw_guard_request_line(struct gw_guard *guard)
+/* HTTP/1.0 has no expectations, and they are ignored there (RFC 9110 section 10.1.1). */
+static void
+gw_guard_expectation(struct gw_guard *guard, struct gw_line value, struct gw_span line)
 {
-	const char *problem;
-	struct gw_line line;
-
-	problem = gw_guard_next_line(guard, &line);
-	if (problem == NULL && line.len == 0) {
-		problem = gw_guard_next_line(guard, &line);
+	guard->expectation_line = line;
+	guard->expects_continue = !guard->http_1_0;
+	if (guard->expectations++ > 0 || (!guard->http_1_0 && !gw_line_is(value, "100-continue"))) {
+		guard->refusal = GW_GUARD_UNKNOWN_EXPECTATION;
 	}
-	if (problem == NULL) {
-		guard->http_1_0 =
-		    line.len > 8 && memcmp(line.data + line.len - 8, "HTTP/1.0", 8) == 0;
+}
+
+static const char *
+gw_guard_header_line(struct gw_guard *guard, struct gw_line line, size_t at)
+{
+	struct gw_line name;
+	struct gw_line value;
+	const char *problem = gw_line_field(line, &name, &value);
+
+	if (problem != NULL) {
+		return problem;
+	}
+	if (guard->headers++ == GW_GUARD_HEADERS_MAX) {
+		guard->refusal = GW_GUARD_TOO_MANY_HEADERS;
+	} else if (gw_line_is(name, "host")) {
+		problem = gw_guard_host(guard, value);
+	} else if (gw_line_is(name, "content-length")) {
+		problem = gw_guard_length(guard, value);
+	} else if (gw_line_is(name, "transfer-encoding")) {
+		problem = gw_guard_encoding(guard, value, (struct gw_span){at, line.len});
+	} else if (gw_line_is(name, "connection")) {
+		gw_guard_connection(guard, value);
+	} else if (gw_line_is(name, "expect")) {
+		gw_guard_expectation(guard, value, (struct gw_span){at, line.len + 2});
+	} else if (gw_line_is(name, "x-request-id") && guard->request_id.len == 0) {
+		guard->request_id =
+		    (struct gw_span){at + (size_t)(value.data - line.data), value.len};
 	}
 	return problem;
 }
 
 static const char *
-gw_guard_head(struct gw_guard *guard)
+gw_guard_end_head(struct gw_guard *guard)
 {
-	const char *problem = gw_guard_request_line(guard);
-	struct gw_line line;
-
-	while (problem == NULL) {
-		problem = gw_guard_next_line(guard, &line);
-		if (problem == NULL && line.len == 0) {
-			break;
-		}
-		if (problem == NULL) {
-			problem = gw_guard_header(guard, line);
-		}
-	}
-	if (problem != NULL) {
-		return problem;
-	}
+	guard->step = GW_GUARD_AT_BODY;
+	guard->persistent = !guard->close && (!guard->http_1_0 || guard->keep_alive);
 	if (guard->encodings > 0 && guard->lengths > 0) {
 		return "there are both Content-Length and Transfer-Encoding";
 	}
 	return guard->hosts == 0 && !guard->http_1_0 ? "there is no Host" : NULL;
 }
 
-int
-gw_guard_check(const char *input, size_t len, size_t head_max_bytes, struct error *error)
+/* Closes the gap from at to at + len. */
+static void
+gw_guard_take_out(char *data, size_t *len, struct gw_span gap)
 {
-	struct gw_guard guard = {.at = input, .end = input + len};
-	const char *problem = gw_guard_head(&guard);
+	if (gap.len > 0) {
+		*len -= gap.len;
+		memmove(data + gap.at, data + gap.at + gap.len, *len - gap.at);
+	}
+}
 
-	if (problem != NULL) {
-		error_set(error, STATUS_INVALID_ARGUMENT, "MALFORMED_REQUEST",
-		    "the request is not as RFC 9112 asks: %s", problem);
-		return 400;
+/* The library would answer it once more. */
+static void
+gw_guard_take_out_expectation(struct gw_guard *guard, char *data, size_t *len)
+{
+	struct gw_span gap = guard->expectation_line;
+
+	gw_guard_take_out(data, len, gap);
+	guard->head_len -= gap.len;
+	guard->encoding_line.at -= guard->encoding_line.at > gap.at ? gap.len : 0;
+	guard->request_id.at -= guard->request_id.at > gap.at ? gap.len : 0;
+}
+
+/* One empty line before the request is allowed (RFC 9112 section 2.2). */
+static bool
+gw_guard_skip_empty_line(struct gw_guard *guard, char *data, size_t *len)
+{
+	if (guard->line_skipped) {
+		return false;
 	}
-	if ((size_t)(guard.at - input) > head_max_bytes) {
-		error_set(error, STATUS_INVALID_ARGUMENT, "HEAD_TOO_LARGE",
-		    "the request line and headers take more than %zu bytes", head_max_bytes);
+	guard->line_skipped = true;
+	guard->head_len = 0;
+	gw_guard_take_out(data, len, (struct gw_span){0, 2});
+	return true;
+}
+
+/* Reads lines until the head ends: HEAD then. */
+static enum gw_guard_result
+gw_guard_read_head(struct gw_guard *guard, char *data, size_t *len)
+{
+	while (guard->step != GW_GUARD_AT_BODY) {
+		const char *problem = NULL;
+		size_t at = guard->head_len;
+		struct gw_line line;
+		enum gw_guard_result result = gw_guard_read_line(guard, data, *len, &line);
+
+		if (result != GW_GUARD_HEAD) {
+			return result;
+		}
+		if (guard->step == GW_GUARD_AT_HEADERS) {
+			problem = line.len == 0 ? gw_guard_end_head(guard)
+						: gw_guard_header_line(guard, line, at);
+		} else if (line.len > 0 || !gw_guard_skip_empty_line(guard, data, len)) {
+			guard->step = GW_GUARD_AT_HEADERS;
+			problem = gw_guard_request_line(guard, line, at);
+		}
+		if (problem != NULL) {
+			return gw_guard_is_malformed(guard, problem);
+		}
+		if (guard->refusal != GW_GUARD_NOT_REFUSED) {
+			return GW_GUARD_REFUSED;
+		}
+	}
+	gw_guard_take_out_expectation(guard, data, len);
+	return GW_GUARD_HEAD;
+}
+
+/* The body */
+
+/* What the library reads is as long as what it was before. */
+static void
+gw_guard_say_length(struct gw_guard *guard, char *data)
+{
+	struct gw_span line = guard->encoding_line;
+	char digits[GW_GUARD_DIGITS_MAX + 2];
+	int count = snprintf(digits, sizeof(digits), "%zu", guard->chunk.body_len);
+
+	assert(line.len >= sizeof(GW_GUARD_LENGTH_NAME) - 1 + (size_t)count);
+	memset(data + line.at, ' ', line.len);
+	memcpy(data + line.at, GW_GUARD_LENGTH_NAME, sizeof(GW_GUARD_LENGTH_NAME) - 1);
+	memcpy(data + line.at + line.len - (size_t)count, digits, (size_t)count);
+}
+
+static enum gw_guard_result
+gw_guard_read_chunks(struct gw_guard *guard, char *data, size_t *len)
+{
+	size_t body_len = *len - guard->head_len;
+	enum gw_chunk_result result = gw_chunk_decode(
+	    &guard->chunk, data + guard->head_len, &body_len, guard->body_max_bytes);
+
+	*len = guard->head_len + body_len;
+	switch (result) {
+	case GW_CHUNK_UNFINISHED: return GW_GUARD_UNFINISHED;
+	case GW_CHUNK_BROKEN: return gw_guard_is_malformed(guard, guard->chunk.broken);
+	case GW_CHUNK_TOO_LARGE: return gw_guard_refuse(guard, GW_GUARD_BODY_TOO_LARGE);
+	case GW_CHUNK_WHOLE: break;
+	}
+	gw_guard_say_length(guard, data);
+	guard->size = guard->head_len + guard->chunk.body_len;
+	return GW_GUARD_WHOLE;
+}
+
+static enum gw_guard_result
+gw_guard_read_body(struct gw_guard *guard, char *data, size_t *len)
+{
+	if (guard->framing == GW_GUARD_CHUNKED) {
+		return gw_guard_read_chunks(guard, data, len);
+	}
+	if (guard->length > guard->body_max_bytes) {
+		return gw_guard_refuse(guard, GW_GUARD_BODY_TOO_LARGE);
+	}
+	guard->size = guard->head_len + guard->length;
+	return *len < guard->size ? GW_GUARD_UNFINISHED : GW_GUARD_WHOLE;
+}
+
+enum gw_guard_result
+gw_guard_read(struct gw_guard *guard, char *data, size_t *len)
+{
+	return guard->step == GW_GUARD_AT_BODY ? gw_guard_read_body(guard, data, len)
+					       : gw_guard_read_head(guard, data, len);
+}
+
+size_t
+gw_guard_missing(const struct gw_guard *guard, size_t len)
+{
+	size_t whole = guard->head_len + guard->length;
+
+	return guard->step != GW_GUARD_AT_BODY || whole <= len ? 0 : whole - len;
+}
+
+struct gw_line
+gw_guard_header(const struct gw_guard *guard, const char *data, const char *name)
+{
+	struct gw_line found = {NULL, 0};
+	struct gw_line line;
+	size_t searched = 0;
+
+	for (size_t at = 0;
+	     gw_line_read(&line, data + at, guard->head_len - at, &searched) == GW_LINE_WHOLE;
+	     at += line.len + 2) {
+		struct gw_line its_name;
+		struct gw_line value;
+
+		if (gw_line_field(line, &its_name, &value) != NULL || !gw_line_is(its_name, name)) {
+			continue;
+		}
+		found = found.data == NULL ? value : (struct gw_line){"", 0};
+	}
+	return found;
+}
+
+int
+gw_guard_explain(const struct gw_guard *guard, struct error *error)
+{
+	switch (guard->refusal) {
+	case GW_GUARD_NOT_REFUSED: return 0;
+	case GW_GUARD_MALFORMED: break;
+	case GW_GUARD_BODY_TOO_LARGE:
+		error_set(error, STATUS_INVALID_ARGUMENT, "BODY_TOO_LARGE",
+		    "the body may have at most %zu bytes", guard->body_max_bytes);
+		return 413;
+	case GW_GUARD_TARGET_TOO_LONG:
+		error_set(error, STATUS_INVALID_ARGUMENT, "TARGET_TOO_LONG",
+		    "the request line, with path and query, takes more than %zu bytes",
+		    guard->head_max_bytes);
+		return 414;
+	case GW_GUARD_UNKNOWN_EXPECTATION:
+		error_set(error, STATUS_INVALID_ARGUMENT, "UNKNOWN_EXPECTATION",
+		    "only 100-continue may be expected; leave the header Expect out");
+		return 417;
+	case GW_GUARD_TOO_MANY_HEADERS:
+		error_set(error, STATUS_INVALID_ARGUMENT, "TOO_MANY_HEADERS",
+		    "the request has more than %d headers", GW_GUARD_HEADERS_MAX);
 		return 431;
+	case GW_GUARD_HEAD_TOO_LARGE:
+		error_set(error, STATUS_INVALID_ARGUMENT, "HEAD_TOO_LARGE",
+		    "the request line and headers take more than %zu bytes", guard->head_max_bytes);
+		return 431;
+	case GW_GUARD_UNKNOWN_VERSION:
+		error_set(error, STATUS_UNIMPLEMENTED, "UNKNOWN_VERSION",
+		    "only HTTP/1.1 and HTTP/1.0 are spoken here");
+		return 505;
 	}
-	return 0;
+	error_set(error, STATUS_INVALID_ARGUMENT, "MALFORMED_REQUEST",
+	    "the request is not as RFC 9112 asks: %s", guard->problem);
+	return 400;
 }

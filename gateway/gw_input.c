@@ -223,9 +223,7 @@ gw_query_asks_for_page(const struct gw_query *query)
 static int
 gw_input_check_body(const struct gw_input *input, const struct gw_api *api, struct error *error)
 {
-	size_t max_bytes = input->match->route->method->rule->bulk != NULL
-			       ? api->bulk_body_max_bytes
-			       : api->body_max_bytes;
+	size_t max_bytes = gw_api_body_max(api, input->match->route);
 
 	if (input->body.len == 0) {
 		error_set(error, STATUS_INVALID_ARGUMENT, "MISSING_BODY",

@@ -66,6 +66,7 @@ gw_problem_title(int status)
 	    {410, "Gone"},
 	    {412, "Precondition Failed"},
 	    {413, "Content Too Large"},
+	    {414, "URI Too Long"},
 	    {415, "Unsupported Media Type"},
 	    {417, "Expectation Failed"},
 	    {422, "Unprocessable Content"},
@@ -78,6 +79,7 @@ gw_problem_title(int status)
 	    {502, "Bad Gateway"},
 	    {503, "Service Unavailable"},
 	    {504, "Gateway Timeout"},
+	    {505, "HTTP Version Not Supported"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -9,12 +9,12 @@
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conn.h"
-#include "gateway/gw_guard.h"
 #include "gateway/gw_input.h"
 #include "gateway/gw_media.h"
 #include "gateway/gw_pages.h"
 #include "gateway/gw_problem.h"
 #include "gateway/gw_reply.h"
+#include "gateway/gw_target.h"
 #include "gateway/gw_telemetry.h"
 
 #define GW_REQUEST_HEALTH_PATH  "/healthz"
@@ -111,40 +111,6 @@ gw_request_id(h2o_req_t *req, char id[GW_REQUEST_ID_MAX + 1])
 	*id = '\0';
 }
 
-/* Takes scheme and host off a target in absolute form (RFC 9112 section 3.2.2). */
-static struct route_text
-gw_request_origin_form(struct route_text target)
-{
-	const char *slashes = memmem(target.data, target.len, "://", 3);
-	const char *end = target.data + target.len;
-	const char *path;
-
-	if (target.len == 0 || *target.data == '/' || slashes == NULL) {
-		return target;
-	}
-	for (path = slashes + 3; path < end && *path != '/' && *path != '?'; path++) {
-	}
-	return (struct route_text){path, (size_t)(end - path)};
-}
-
-static void
-gw_request_split_target(struct gw_request *request)
-{
-	struct route_text target = gw_request_origin_form(
-	    (struct route_text){request->req->input.path.base, request->req->input.path.len});
-	const char *mark = memchr(target.data, '?', target.len);
-
-	request->path = target;
-	request->query = (struct route_text){target.data + target.len, 0};
-	if (mark != NULL) {
-		request->path.len = (size_t)(mark - target.data);
-		request->query = (struct route_text){mark + 1, target.len - request->path.len - 1};
-	}
-	if (request->path.len == 0) {
-		request->path = (struct route_text){"/", 1};
-	}
-}
-
 /* The value of a header that is there once. */
 static bool
 gw_request_only_header(const h2o_req_t *req, const char *name, size_t len, h2o_iovec_t *value)
@@ -205,7 +171,8 @@ gw_request_new(h2o_req_t *req)
 	*gw_request_place(req, 1) = h2o_iovec_init(request, sizeof(*request));
 	gw_request_join_trace(request);
 	request->head_only = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
-	gw_request_split_target(request);
+	gw_target_split((struct route_text){req->input.path.base, req->input.path.len},
+	    &request->path, &request->query);
 	gw_request_id(req, request->id);
 	h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-request-id"), 0,
 	    "X-Request-Id", request->id, strlen(request->id));
@@ -217,9 +184,7 @@ gw_request_new(h2o_req_t *req)
 static int
 gw_request_guard(struct gw_request *request, struct error *error)
 {
-	h2o_req_t *req = request->req;
-	h2o_buffer_t *input;
-	int status;
+	const struct gw_guard *guard = &request->conn->intake.guard;
 
 	if (request->conn->cut) {
 		error_set(
@@ -229,13 +194,10 @@ gw_request_guard(struct gw_request *request, struct error *error)
 	if (request->conn->http2) {
 		return 0;
 	}
-	input = request->conn->sock->input;
-	status = gw_guard_check(
-	    input->bytes, input->size, request->loop->options.api->head_max_bytes, error);
-	if (status != 0) {
-		req->http1_is_persistent = 0;
-	}
-	return status;
+	request->req->http1_is_persistent = guard->refusal == GW_GUARD_NOT_REFUSED &&
+					    guard->persistent &&
+					    !request->loop->context.shutdown_requested;
+	return gw_guard_explain(guard, error);
 }
 
 /* A header that may be there once; empty, which fits nothing, when it is there more often. */

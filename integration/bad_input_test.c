@@ -1,13 +1,10 @@
 /* Bad input is answered by a problem that names the place; both processes live on. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "integration/both.h"
+#include "integration/wire.h"
 
 #define PROBLEM "application/problem+json"
 #define BULK    "Bulk-Request: true"
@@ -206,29 +203,6 @@ nul_bytes_in_the_body_are_refused(void **state)
 	rule_check_problem(answer, 400);
 }
 
-/* What comes back, up to the end of the connection, for bytes sent as they are. */
-static void
-send_raw(const void *bytes, size_t len, char *answer, size_t size)
-{
-	struct sockaddr_in address = {
-	    .sin_family = AF_INET, .sin_port = htons((uint16_t)both_stack.port)};
-	struct timeval patience = {.tv_sec = 30};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	size_t got = 0;
-	ssize_t n;
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_true(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), (ssize_t)len);
-	while (got < size - 1 && (n = recv(fd, answer + got, size - 1 - got, 0)) > 0) {
-		got += (size_t)n;
-	}
-	answer[got] = '\0';
-	close(fd);
-}
-
 #define HEAD "POST /users HTTP/1.1\r\nContent-Type: application/json\r\n"
 
 /* RFC 9112 sections 3.2, 5.2 and 6: what another proxy may read otherwise. */
@@ -253,7 +227,8 @@ doubtful_framing_is_refused_and_the_connection_closed(void **state)
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		char answer[4096];
 
-		send_raw(requests[i], strlen(requests[i]), answer, sizeof(answer));
+		wire_exchange(
+		    both_stack.port, requests[i], strlen(requests[i]), answer, sizeof(answer));
 		if (strncmp(answer, "HTTP/1.1 400", 12) != 0) {
 			fail_msg("request %zu: %s", i, answer);
 		}

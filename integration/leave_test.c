@@ -1,17 +1,15 @@
 /* A client on HTTP/1 that leaves while a service works for it: the call is given up at once. */
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "integration/stack.h"
+#include "integration/wire.h"
 
 #define ANSWER_MAX 8192
 
@@ -24,30 +22,10 @@ static struct stack stack = {
 static int
 send_request(const char *request)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET,
-	    .sin_port = htons((uint16_t)stack.port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = wire_open(stack.port);
 
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(
-	    send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+	wire_send(fd, request, strlen(request));
 	return fd;
-}
-
-/* All that comes until the connection is closed, as text; closes it here too. */
-static void
-receive_all(int fd, char answer[ANSWER_MAX])
-{
-	size_t len = 0;
-	ssize_t got;
-
-	while ((got = recv(fd, answer + len, ANSWER_MAX - 1 - len, 0)) > 0) {
-		len += (size_t)got;
-	}
-	answer[len] = '\0';
-	close(fd);
 }
 
 static void
@@ -79,7 +57,7 @@ requests_that_are_sent_ahead_are_answered_in_turn(void **state)
 	process_signal(&stack.accountd[0], SIGSTOP);
 	fd = send_request(both);
 	process_signal(&stack.accountd[0], SIGCONT);
-	receive_all(fd, answer);
+	wire_receive_all(fd, answer, sizeof(answer));
 	assert_non_null(strstr(answer, "user 41 not found"));
 	assert_non_null(strstr(strstr(answer, "user 41 not found"), "user 42 not found"));
 }
@@ -98,9 +76,9 @@ a_request_that_comes_while_another_is_answered_is_read_after_it(void **state)
 	(void)state;
 	process_signal(&stack.accountd[0], SIGSTOP);
 	fd = send_request(first);
-	assert_int_equal(send(fd, second, strlen(second), MSG_NOSIGNAL), (ssize_t)strlen(second));
+	wire_send(fd, second, strlen(second));
 	process_signal(&stack.accountd[0], SIGCONT);
-	receive_all(fd, answer);
+	wire_receive_all(fd, answer, sizeof(answer));
 	assert_non_null(strstr(answer, "user 43 not found"));
 	assert_non_null(strstr(answer, "user 44 not found"));
 	assert_false(process_log_has(&stack.gatewayd, mark, "\"status\":499"));

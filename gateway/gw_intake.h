@@ -1,0 +1,52 @@
+/*
+ * What comes in on a connection of HTTP/1. It is read here, past the guard
+ * (gw_guard.h), and the library gets whole requests alone: it never waits for the
+ * rest of one, sees no chunks, and answers nothing by itself. A request that is
+ * refused becomes one that the library can read, and the handler answers it.
+ * Thread of the connection's loop.
+ *
+ *	IDLE -> HEAD -> BODY -> BUSY -> IDLE
+ *
+ * BUSY while the library has a request. Nothing is read then: what a client sends
+ * ahead waits in its socket, but for some KiB that came together with the request.
+ */
+#ifndef GATEWAY_GW_INTAKE_H
+#define GATEWAY_GW_INTAKE_H
+
+#include <h2o.h>
+#include <stdbool.h>
+
+#include "gateway/gw_guard.h"
+
+struct gw_conn;
+
+struct gw_intake {
+	h2o_buffer_t *raw;          /* what the library has not got yet */
+	h2o_socket_cb library_read; /* the library's callback of the socket, to hand over by */
+	h2o_timeout_entry_t resume; /* linked when a request has ended */
+	struct gw_guard guard;      /* of the request that comes, or that the library has */
+	bool busy;
+};
+
+/* What a connection waits for from its client. */
+enum gw_intake_phase {
+	GW_INTAKE_IDLE, /* for a request */
+	GW_INTAKE_HEAD, /* for the rest of its head */
+	GW_INTAKE_BODY, /* for the rest of its body */
+	GW_INTAKE_BUSY  /* for nothing: a request is being answered */
+};
+
+void gw_intake_init(struct gw_intake *intake);
+
+/* Once more is fine. */
+void gw_intake_fini(struct gw_intake *intake);
+
+/* Gives the connection's socket, with what was read from it already, to the library's HTTP/1. */
+void gw_intake_begin(struct gw_conn *conn);
+
+/* A request of the connection has ended: the next one may come. */
+void gw_intake_request_ended(struct gw_conn *conn);
+
+enum gw_intake_phase gw_intake_phase(const struct gw_intake *intake);
+
+#endif
