@@ -1,10 +1,9 @@
-/* Any bytes as the target of a request, and as its head: found or refused, without harm. */
+/* Any bytes as the path of a request: found or refused, without harm. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/arena.h"
-#include "gateway/gw_guard.h"
 #include "gateway/route.h"
 #include "tests/schema_file.h"
 
@@ -56,8 +55,5 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	path_fuzz_find(table, "GET", path);
 	path_fuzz_find(table, "POST", path);
-	if (gw_guard_check((const char *)data, size, 4096, &error) != 0) {
-		assert(error.message[0] != '\0');
-	}
 	return 0;
 }
