@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,10 +12,14 @@
 
 #include "common/buf.h"
 #include "common/log_queue.h"
+#include "common/log_sink.h"
 #include "common/status.h"
 
-/* How long the first line waits for a reader that has stopped reading. */
+/* How long the first line waits for a reader that has stopped reading, without the thread. */
 #define LOG_STALL_MS 200
+
+/* The thread that writes waits as long as it takes: meanwhile its queue fills. */
+#define LOG_FOR_EVER (-1)
 
 /* What a thread's buf may keep between two lines. */
 #define LOG_KEEP_BYTES 65536
@@ -30,7 +33,7 @@ const char *const log_level_names[] = {
 /* What follows the level's name in every line. */
 static char log_who[96] = "\",\"message\":";
 static atomic_int log_level = LOG_INFO;
-static atomic_int_fast64_t log_dropped; /* not yet told */
+static atomic_int_fast64_t log_dropped; /* not told yet */
 static atomic_uint_fast64_t log_dropped_total;
 static atomic_uint_fast64_t log_lines[LOG_TRACE + 1];
 
@@ -173,73 +176,29 @@ log_put_head(struct buf *buf, enum log_level level, const char *message)
 	buf_put_json_string(buf, message, strlen(message));
 }
 
-/* Whether standard error takes a line now. */
-static bool
-log_wait_writable(int timeout_ms)
-{
-	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
-	int ready;
-
-	do {
-		ready = poll(&fd, 1, timeout_ms);
-	} while (ready < 0 && errno == EINTR);
-	return ready != 0;
-}
-
-/* Gives up on a line that cannot be written: there is nobody to tell. */
 static void
-log_send(const char *data, size_t len)
+log_drop(uint64_t lines)
 {
-	while (len > 0) {
-		ssize_t sent = write(STDERR_FILENO, data, len);
-
-		if (sent > 0) {
-			data += sent;
-			len -= (size_t)sent;
-		} else if (errno == EAGAIN) {
-			if (!log_wait_writable(LOG_STALL_MS)) {
-				return;
-			}
-		} else if (errno != EINTR) {
-			return;
-		}
-	}
+	atomic_fetch_add(&log_dropped, (int64_t)lines);
+	atomic_fetch_add(&log_dropped_total, lines);
 }
 
+/* Writes the line that counts what was dropped, if anything was and that is possible now. */
 static void
-log_send_buf(struct buf *buf)
-{
-	static const char lost[] =
-	    "{\"level\":\"error\",\"message\":\"no memory for a log line\"}\n";
-
-	if (buf->failed) {
-		log_send(lost, sizeof(lost) - 1);
-	} else {
-		log_send(buf->data, buf->len);
-	}
-}
-
-static void
-log_drop(void)
-{
-	atomic_fetch_add(&log_dropped, 1);
-	atomic_fetch_add(&log_dropped_total, 1);
-}
-
-/* The line that counts what was dropped, in the thread's buf; NULL when nothing was. */
-static struct buf *
-log_note_dropped(void)
+log_tell_dropped(int patience_ms)
 {
 	int64_t dropped = atomic_exchange(&log_dropped, 0);
 	struct buf *buf = log_buf_get();
 
 	if (dropped == 0) {
-		return NULL;
+		return;
 	}
-	log_put_head(buf, LOG_WARN, "log lines were dropped: standard error is not read");
+	log_put_head(buf, LOG_WARN, "log lines were dropped: standard error could not be written");
 	log_put_field(buf, &LOG_INT("lines", dropped));
 	buf_puts(buf, "}\n");
-	return buf;
+	if (buf->failed || log_sink_write(buf->data, buf->len, patience_ms) < buf->len) {
+		atomic_fetch_add(&log_dropped, dropped);
+	}
 }
 
 static struct buf *
@@ -263,15 +222,20 @@ log_make_line(enum log_level level, const char *message, const struct log_field 
 static bool
 log_await_reader(void)
 {
-	struct buf *note;
-
-	if (!log_wait_writable(atomic_load(&log_dropped) == 0 ? LOG_STALL_MS : 0)) {
+	if (!log_sink_wait(LOG_STALL_MS)) {
 		return false;
 	}
-	if (atomic_load(&log_dropped) != 0 && (note = log_note_dropped()) != NULL) {
-		log_send_buf(note);
+	if (atomic_load(&log_dropped) != 0) {
+		log_tell_dropped(LOG_STALL_MS);
 	}
 	return true;
+}
+
+/* Without the thread: by whoever logs. */
+static bool
+log_write_now(const struct buf *line)
+{
+	return log_sink_write(line->data, line->len, LOG_STALL_MS) == line->len;
 }
 
 static void
@@ -283,20 +247,52 @@ log_line(enum log_level level, const char *message, const struct log_field *fiel
 	struct buf *buf;
 
 	if (!queued && !log_await_reader()) {
-		log_drop();
+		log_drop(1);
 		errno = saved_errno;
 		return;
 	}
 	buf = log_make_line(level, message, fields, count, more, more_count);
-	if (!queued) {
-		log_send_buf(buf);
-	} else if (buf->failed || !log_queue_put(buf->data, buf->len)) {
-		log_drop();
-		errno = saved_errno;
-		return;
+	if (buf->failed || !(queued ? log_queue_put(buf->data, buf->len) : log_write_now(buf))) {
+		log_drop(1);
+	} else if (!queued) {
+		atomic_fetch_add_explicit(&log_lines[level], 1, memory_order_relaxed);
 	}
-	atomic_fetch_add_explicit(&log_lines[level], 1, memory_order_relaxed);
 	errno = saved_errno;
+}
+
+/* The level of a line, whose time, which comes first, cannot look like one. */
+static enum log_level
+log_level_of(const char *line, size_t len)
+{
+	static const char key[] = "\"level\":\"";
+	const char *name = memmem(line, len, key, sizeof(key) - 1);
+
+	for (int level = LOG_PANIC; name != NULL && level < LOG_TRACE; level++) {
+		const char *word = log_level_names[level];
+
+		if (strncmp(name + sizeof(key) - 1, word, strlen(word)) == 0) {
+			return (enum log_level)level;
+		}
+	}
+	return LOG_TRACE;
+}
+
+/* Counts lines, of which the first written bytes were written and the rest is lost. */
+static void
+log_count(const char *lines, size_t len, size_t written)
+{
+	for (size_t at = 0; at < len;) {
+		const char *end = memchr(lines + at, '\n', len - at);
+		size_t line_len = (size_t)(end - (lines + at)) + 1;
+
+		if (at < written) {
+			atomic_fetch_add_explicit(&log_lines[log_level_of(lines + at, line_len)], 1,
+			    memory_order_relaxed);
+		} else {
+			log_drop(1);
+		}
+		at += line_len;
+	}
 }
 
 /* The bytes of as many whole lines as are written at once, or of one. */
@@ -319,19 +315,14 @@ log_measure(const char *lines, size_t len)
 static void
 log_write_queued(const char *lines, size_t len)
 {
-	struct buf *note;
-
 	while (len > 0) {
 		size_t part = log_measure(lines, len);
 
-		log_send(lines, part);
+		log_count(lines, part, log_sink_write(lines, part, LOG_FOR_EVER));
 		lines += part;
 		len -= part;
 	}
-	note = log_note_dropped();
-	if (note != NULL) {
-		log_send_buf(note);
-	}
+	log_tell_dropped(LOG_FOR_EVER);
 }
 
 void

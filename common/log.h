@@ -10,9 +10,10 @@
  *	 "pid":12,"message":"user created","userId":42,"requestId":"7f3a"}
  *
  * A line is written by one write(2), so that lines of several threads and
- * processes do not mix. Who reads standard error and then stops reading holds
- * the program up for a moment only: from then on lines are dropped, and the
- * first one that goes through again is preceded by one that counts them.
+ * processes do not mix. A line that standard error does not take, as a full
+ * disk, a pipe without its other end or one that nobody reads, is dropped and
+ * counted; once lines go through again, one of them says how many were. Who
+ * stops reading holds the program up for a moment only.
  *
  * Between log_start and log_stop a thread writes: nobody else waits for the
  * reader at all. It gathers lines for a few milliseconds and keeps up to a
@@ -90,8 +91,8 @@ void log_stop(void);
 
 /* What has become of lines since the start. */
 struct log_stats {
-	uint64_t lines[LOG_TRACE + 1]; /* written or waiting to be, by level */
-	uint64_t dropped;
+	uint64_t lines[LOG_TRACE + 1]; /* written, by level */
+	uint64_t dropped;              /* neither written nor waiting to be */
 };
 
 void log_get_stats(struct log_stats *stats);

@@ -58,11 +58,11 @@ const struct metric_row telemetry_rows[TELEMETRY_ROW_COUNT] = {
 	.help = "Threads of the process."},
     [TELEMETRY_LOG_LINES] = {.name = "mockvideo_log_lines_total",
 	.type = METRIC_COUNTER,
-	.help = "Lines logged.",
+	.help = "Log lines written to standard error.",
 	.labels = {"level"}},
     [TELEMETRY_LOG_DROPPED] = {.name = "mockvideo_log_lines_dropped_total",
 	.type = METRIC_COUNTER,
-	.help = "Lines not logged, since nobody read standard error."},
+	.help = "Log lines lost, as standard error did not take them, or not fast enough."},
     [TELEMETRY_SPANS] = {.name = "mockvideo_trace_spans_total",
 	.type = METRIC_COUNTER,
 	.help = "Spans by what became of them: exported, failed (the collector did not take "
