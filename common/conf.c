@@ -14,6 +14,8 @@ struct conf {
 	const struct conf_program *program;
 	char **argv;
 	struct conf_value *values; /* by row */
+	const char *config;        /* the path of the file; NULL: none */
+	struct conf_bytes kept;    /* what it said, where it can be read once only */
 };
 
 /* The end of an answer on standard output, which may be a full disk. */
@@ -47,7 +49,10 @@ conf_new(struct conf **conf, struct conf_reading *reading, char **argv)
 	(*conf)->program = reading->program;
 	(*conf)->argv = argv;
 	(*conf)->values = reading->values;
+	(*conf)->config = reading->config;
+	(*conf)->kept = reading->kept;
 	reading->values = NULL;
+	reading->kept = (struct conf_bytes){0};
 	return CONF_RUN;
 }
 
@@ -61,7 +66,7 @@ conf_read_valid(struct conf_reading *reading, char **argv)
 	if (!conf_read(reading, argv)) {
 		return false;
 	}
-	const struct conf conf = {program, argv, reading->values};
+	const struct conf conf = {.program = program, .argv = argv, .values = reading->values};
 
 	if (program->check != NULL && !program->check(&conf, &error)) {
 		conf_fault(reading, "configuration", "%s", error.message);
@@ -97,6 +102,7 @@ conf_load(struct conf **conf, const struct conf_program *program, int argc, char
 		result = conf_new(conf, &reading, argv);
 	}
 	conf_values_free(&reading.values, program);
+	conf_bytes_fini(&reading.kept);
 	return result;
 }
 
@@ -107,6 +113,7 @@ conf_free(struct conf **conf)
 		return;
 	}
 	conf_values_free(&(*conf)->values, (*conf)->program);
+	conf_bytes_fini(&(*conf)->kept);
 	free(*conf);
 	*conf = NULL;
 }
@@ -161,11 +168,44 @@ conf_given(const struct conf *conf, unsigned row)
 	return conf_at(conf, row)->source != CONF_FROM_DEFAULT;
 }
 
+const char *
+conf_kept_file(const struct conf *conf)
+{
+	return conf->kept.data == NULL ? NULL : conf->config;
+}
+
+static bool
+conf_is_set(const struct conf_value *value)
+{
+	return value->source != CONF_FROM_DEFAULT && value->text[0] != '\0';
+}
+
+/*
+ * A secret that is gone is one that could not be read, as while its volume is
+ * changed: whether it has to be there is for the start to say.
+ */
+static bool
+conf_has_all_secrets(const struct conf *conf, struct conf_reading *reading)
+{
+	unsigned before = reading->fault_count;
+
+	for (unsigned i = 0; i < conf->program->row_count; i++) {
+		const struct conf_row *row = &conf->program->rows[i];
+
+		if (row->type == CONF_SECRET && conf_is_set(&conf->values[i]) &&
+		    !conf_is_set(&reading->values[i])) {
+			conf_fault(reading, conf->values[i].place,
+			    "%s was set here and is not any more; to do without it, restart",
+			    row->key);
+		}
+	}
+	return reading->fault_count == before;
+}
+
 /* What stays the same, text and all, is left alone: it may be borrowed. */
 static void
-conf_take(struct conf *conf, struct conf_reading *reading,
-    void (*changed)(void *closure, unsigned row, const struct conf_row *what, bool applied),
-    void *closure)
+conf_take(
+    struct conf *conf, struct conf_reading *reading, const struct conf_reload_options *options)
 {
 	for (unsigned i = 0; i < conf->program->row_count; i++) {
 		const struct conf_row *row = &conf->program->rows[i];
@@ -179,27 +219,35 @@ conf_take(struct conf *conf, struct conf_reading *reading,
 			conf->values[i] = reading->values[i];
 			reading->values[i] = old;
 		}
-		changed(closure, i, row, reloadable);
+		options->changed(options->closure, i, row, reloadable);
+	}
+}
+
+static void
+conf_refuse(const struct conf_reading *reading, struct error *error)
+{
+	if (reading->fault_count == 1) {
+		error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_CONFIGURATION", "%s",
+		    reading->first_fault);
+	} else {
+		error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_CONFIGURATION",
+		    "%.400s (the first of %u faults; --check-config tells all)",
+		    reading->first_fault, reading->fault_count);
 	}
 }
 
 bool
-conf_reload(struct conf *conf,
-    void (*changed)(void *closure, unsigned row, const struct conf_row *what, bool applied),
-    void *closure, struct error *error)
+conf_reload(struct conf *conf, const struct conf_reload_options *options, struct error *error)
 {
-	struct conf_reading reading = {.program = conf->program, .silent = true};
-	bool valid = conf_read_valid(&reading, conf->argv);
+	struct conf_reading reading = {.program = conf->program, .again = true, .kept = conf->kept};
+	bool valid = conf_read_valid(&reading, conf->argv) && conf_has_all_secrets(conf, &reading);
 
-	if (valid) {
-		conf_take(conf, &reading, changed, closure);
-	} else if (reading.fault_count == 1) {
-		error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_CONFIGURATION", "%s",
-		    reading.first_fault);
+	if (!valid) {
+		conf_refuse(&reading, error);
+	} else if (options->accept == NULL || options->accept(options->closure, error)) {
+		conf_take(conf, &reading, options);
 	} else {
-		error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_CONFIGURATION",
-		    "%.400s (the first of %u faults; --check-config tells all)",
-		    reading.first_fault, reading.fault_count);
+		valid = false;
 	}
 	conf_values_free(&reading.values, conf->program);
 	return valid;

@@ -102,15 +102,35 @@ unsigned conf_choice(const struct conf *conf, unsigned row);
 bool conf_given(const struct conf *conf, unsigned row);
 
 /*
- * Reads everything again, as on SIGHUP. Calls changed for each row whose value
- * differs: with applied true when the row is CONF_RELOADABLE and conf now
- * holds the new value, with false when it needs a restart and the old value
- * stays. On a fault nothing changes, error says what is wrong, and false is
- * returned.
+ * The configuration file when it is none that can be read twice, as a pipe:
+ * what it said at the start stays for good. NULL: it can be, or there is none.
  */
-bool conf_reload(struct conf *conf,
-    void (*changed)(void *closure, unsigned row, const struct conf_row *what, bool applied),
-    void *closure, struct error *error);
+const char *conf_kept_file(const struct conf *conf);
+
+struct conf_reload_options {
+	/*
+	 * Called when all was read and is valid, before anything changes: does what
+	 * else belongs to the reload and may fail. False, with error filled, refuses
+	 * the reload. NULL: there is nothing else.
+	 */
+	bool (*accept)(void *closure, struct error *error);
+
+	/*
+	 * Called for each row whose value differs: with applied true when the row
+	 * is CONF_RELOADABLE and conf now holds the new value, with false when it
+	 * needs a restart and the old value stays.
+	 */
+	void (*changed)(void *closure, unsigned row, const struct conf_row *what, bool applied);
+	void *closure;
+};
+
+/*
+ * Reads everything again, as on SIGHUP. All or nothing: on a fault nothing
+ * changes, error says what is wrong, and false is returned. A secret that was
+ * set and is not any more is a fault, and so is a file that is none: neither is
+ * waited for.
+ */
+bool conf_reload(struct conf *conf, const struct conf_reload_options *options, struct error *error);
 
 /* The rows as a Markdown table, for the documentation: key, flag, default, … */
 void conf_print_markdown(const struct conf_program *program, FILE *out);

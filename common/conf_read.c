@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/conf.h"
@@ -37,39 +38,64 @@ conf_fill(int fd, char *data, size_t size)
 	return got < 0 ? -1 : (ssize_t)len;
 }
 
-/* Gives all of a file, which conf_forget frees, or NULL and, in errno, why. */
-static char *
-conf_read_whole(const char *path, size_t *len)
-{
-	char *data = malloc(CONF_FILE_MAX_BYTES + 1);
-	ssize_t got;
-	int error;
-	int fd;
+/* How a file is opened: whatever else than a regular file may never have an end. */
+enum conf_opening {
+	CONF_ANY_FILE, /* it may be a pipe, which is waited for */
+	CONF_REGULAR_FILE
+};
 
-	if (data == NULL) {
-		return NULL;
+/* Opens a file: a descriptor, or -1 and errno. */
+static int
+conf_open(const char *path, enum conf_opening opening, bool *regular)
+{
+	int more = opening == CONF_REGULAR_FILE ? O_NONBLOCK : 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | more);
+	struct stat file;
+
+	if (fd < 0) {
+		return -1;
 	}
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	got = fd < 0 ? -1 : conf_fill(fd, data, CONF_FILE_MAX_BYTES + 1);
-	error = got > CONF_FILE_MAX_BYTES ? EFBIG : errno;
-	if (fd >= 0) {
+	*regular = fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
+	if (opening == CONF_REGULAR_FILE && !*regular) {
 		close(fd);
+		errno = S_ISDIR(file.st_mode) ? EISDIR : ESPIPE;
+		return -1;
 	}
-	if (got < 0 || got > CONF_FILE_MAX_BYTES) {
-		free(data);
-		errno = error;
-		return NULL;
-	}
-	*len = (size_t)got;
-	return data;
+	return fd;
 }
 
-/* What was read may have held secrets. */
-static void
-conf_forget(char *data, size_t len)
+/*
+ * Reads all of a file, which may hold secrets: into bytes, for conf_bytes_fini.
+ * False and, in errno, why: ESPIPE where it is no regular file and has to be one.
+ */
+static bool
+conf_read_whole(
+    const char *path, enum conf_opening opening, struct conf_bytes *bytes, bool *regular)
 {
-	explicit_bzero(data, len);
-	free(data);
+	int fd = conf_open(path, opening, regular);
+	ssize_t got;
+	int error;
+
+	if (fd < 0) {
+		return false;
+	}
+	bytes->data = malloc(CONF_FILE_MAX_BYTES + 1);
+	got = bytes->data == NULL ? -1 : conf_fill(fd, bytes->data, CONF_FILE_MAX_BYTES + 1);
+	error = got > CONF_FILE_MAX_BYTES ? EFBIG : errno;
+	close(fd);
+	bytes->len = got < 0 ? 0 : (size_t)got;
+	if (got < 0 || got > CONF_FILE_MAX_BYTES) {
+		conf_bytes_fini(bytes);
+		errno = error;
+		return false;
+	}
+	return true;
+}
+
+static const char *
+conf_why_unread(void)
+{
+	return errno == ESPIPE ? "it is no regular file" : strerror(errno);
 }
 
 static size_t
@@ -132,34 +158,50 @@ conf_read_line(struct conf_reading *reading, unsigned number, const char *line, 
 }
 
 static void
-conf_read_file(struct conf_reading *reading)
+conf_read_lines(struct conf_reading *reading, const struct conf_bytes *file)
 {
 	unsigned number = 1;
 	size_t at = 0;
-	size_t len;
-	char *data;
+
+	if (file->len >= 3 && memcmp(file->data, "\xef\xbb\xbf", 3) == 0) {
+		at = 3; /* a byte order mark, which some editors write */
+	}
+	for (; at < file->len; number++) {
+		const char *end = memchr(file->data + at, '\n', file->len - at);
+		size_t len = end == NULL ? file->len - at : (size_t)(end - file->data) - at;
+
+		conf_read_line(reading, number, file->data + at, len);
+		at += len + 1;
+	}
+}
+
+/* A pipe is at its end from now on: what came out of it is kept for a reload. */
+static void
+conf_read_file(struct conf_reading *reading)
+{
+	struct conf_bytes file = {0};
+	bool regular;
 
 	if (reading->config == NULL) {
 		return;
 	}
-	data = conf_read_whole(reading->config, &len);
-	if (data == NULL) {
-		conf_fault(reading, reading->config,
-		    "cannot be read: %s; --config takes a key=value file of at most 1 MiB",
-		    strerror(errno));
+	if (reading->kept.data != NULL) {
+		conf_read_lines(reading, &reading->kept);
 		return;
 	}
-	if (len >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) {
-		at = 3; /* a byte order mark, which some editors write */
+	if (!conf_read_whole(reading->config, reading->again ? CONF_REGULAR_FILE : CONF_ANY_FILE,
+		&file, &regular)) {
+		conf_fault(reading, reading->config,
+		    "cannot be read: %s; --config takes a key=value file of at most 1 MiB",
+		    conf_why_unread());
+		return;
 	}
-	for (; at < len; number++) {
-		const char *end = memchr(data + at, '\n', len - at);
-		size_t line_len = end == NULL ? len - at : (size_t)(end - data) - at;
-
-		conf_read_line(reading, number, data + at, line_len);
-		at += line_len + 1;
+	conf_read_lines(reading, &file);
+	if (regular) {
+		conf_bytes_fini(&file);
+	} else {
+		reading->kept = file;
 	}
-	conf_forget(data, len);
 }
 
 /* Secrets directory */
@@ -181,21 +223,22 @@ static void
 conf_read_secret(struct conf_reading *reading, int row, const char *path)
 {
 	struct conf_input input = {.source = CONF_FROM_SECRETS_DIR, .place = path};
-	char *data = conf_read_whole(path, &input.len);
-	size_t len = input.len;
+	struct conf_bytes file = {0};
+	bool regular;
 
-	if (data == NULL) {
-		conf_fault(reading, path, "cannot be read: %s", strerror(errno));
+	if (!conf_read_whole(path, CONF_REGULAR_FILE, &file, &regular)) {
+		conf_fault(reading, path, "cannot be read: %s", conf_why_unread());
 		reading->values[row].faulty = true;
 		return;
 	}
-	input.text = data;
-	if (input.len > 0 && data[input.len - 1] == '\n') {
+	input.text = file.data;
+	input.len = file.len;
+	if (input.len > 0 && file.data[input.len - 1] == '\n') {
 		input.len--;
-		input.len -= input.len > 0 && data[input.len - 1] == '\r';
+		input.len -= input.len > 0 && file.data[input.len - 1] == '\r';
 	}
 	conf_put(reading, row, &input);
-	conf_forget(data, len);
+	conf_bytes_fini(&file);
 }
 
 static void

@@ -9,8 +9,8 @@
 struct conf_reading;
 
 /*
- * Reads every source into reading, of which program and silent are set and the
- * rest is zeroed. False when there were faults. The values are the caller's to
+ * Reads every source into reading, of which program, again and kept are set and
+ * the rest is zeroed. False when there were faults. The values are the caller's to
  * free in either case.
  */
 bool conf_read(struct conf_reading *reading, char **argv);

@@ -25,7 +25,7 @@ conf_tell(struct conf_reading *reading, const char *kind, const char *place, con
 		snprintf(reading->first_fault, sizeof(reading->first_fault), "%.*s",
 		    ERROR_TEXT_MAX - 1, line);
 	}
-	if (!reading->silent) {
+	if (!reading->again) {
 		fprintf(stderr, "%s: %s\n", reading->program->name, line);
 	}
 }
@@ -46,7 +46,7 @@ conf_warn(struct conf_reading *reading, const char *place, const char *format, .
 {
 	va_list args;
 
-	if (reading->silent) {
+	if (reading->again) {
 		return;
 	}
 	va_start(args, format);
@@ -88,6 +88,17 @@ conf_put(struct conf_reading *reading, int row, const struct conf_input *input)
 		conf_value_fini(value);
 		*value = next;
 	}
+}
+
+void
+conf_bytes_fini(struct conf_bytes *bytes)
+{
+	if (bytes->data != NULL) {
+		explicit_bzero(bytes->data, bytes->len);
+	}
+	free(bytes->data);
+	bytes->data = NULL;
+	bytes->len = 0;
 }
 
 void

@@ -14,9 +14,21 @@
 
 struct conf_program;
 
+/* What a file held. */
+struct conf_bytes {
+	char *data; /* NULL: there was none */
+	size_t len;
+};
+
 struct conf_reading {
 	const struct conf_program *program;
-	bool silent; /* faults are counted, not told; warnings are left out */
+	bool again; /* a reload: faults are counted, not told; warnings are left out */
+
+	/*
+	 * Of a configuration file that can be read once only, as a pipe: taken from
+	 * the first reading, lent to those that come later.
+	 */
+	struct conf_bytes kept;
 
 	struct conf_value *values; /* by row */
 	const char *config;        /* flags that every program has; NULL: not given */
@@ -48,6 +60,9 @@ void conf_remedy(struct conf_reading *reading, enum conf_spelling spelling, cons
  * checked, and what is wrong told, in either case.
  */
 void conf_put(struct conf_reading *reading, int row, const struct conf_input *input);
+
+/* Wipes and frees what a file held, which may be nothing. */
+void conf_bytes_fini(struct conf_bytes *bytes);
 
 /* Wipes and frees values, of which there may be none, and clears *values. */
 void conf_values_free(struct conf_value **values, const struct conf_program *program);

@@ -94,20 +94,17 @@ gw_api_open_tls(struct gw_api *api, const struct conf *conf, struct error *error
 		   : rpc_tls_open(&api->tls, &options, error);
 }
 
-void
-gw_api_reload_tls(struct gw_api *api)
+enum status_code
+gw_api_reload_tls(struct gw_api *api, struct error *error)
 {
-	struct error error;
-
 	if (api->tls == NULL) {
-		return;
+		return STATUS_OK;
 	}
-	if (rpc_tls_reload(api->tls, &error) == STATUS_OK) {
-		log_info(
-		    "certificates are read again", LOG_INT("expires", rpc_tls_expires_s(api->tls)));
-	} else {
-		log_error("certificates stay as they were", &error, NULL, 0);
+	if (rpc_tls_reload(api->tls, error) != STATUS_OK) {
+		return error->code;
 	}
+	log_info("certificates are read again", LOG_INT("expires", rpc_tls_expires_s(api->tls)));
+	return STATUS_OK;
 }
 
 static enum status_code

@@ -45,8 +45,8 @@ struct gw_api {
  */
 enum status_code gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error);
 
-/* Reads the certificates again, and logs what came of it. Thread of main. */
-void gw_api_reload_tls(struct gw_api *api);
+/* Reads the certificates again. On failure all stays as it was. Thread of main. */
+enum status_code gw_api_reload_tls(struct gw_api *api, struct error *error);
 
 /* The most bytes that the body of a request for route may have. */
 static inline size_t

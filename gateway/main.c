@@ -13,15 +13,46 @@
 #include "gateway/gw_server.h"
 #include "gateway/gw_telemetry.h"
 
+/* What a reload is about. */
+struct reload {
+	struct conf *conf;
+	struct gw_api *api;
+};
+
 static void
 changed(void *closure, unsigned row, const struct conf_row *what, bool applied)
 {
-	const struct conf *conf = closure;
+	const struct reload *reload = closure;
 
 	log_info(applied ? "configuration changed" : "configuration change needs a restart",
 	    LOG_STR("key", what->key));
 	if (applied && row == GW_LOG_LEVEL) {
-		log_set_level((enum log_level)conf_choice(conf, GW_LOG_LEVEL));
+		log_set_level((enum log_level)conf_choice(reload->conf, GW_LOG_LEVEL));
+	}
+}
+
+/* The certificates belong to the reload: with wrong ones nothing changes. */
+static bool
+accept_reload(void *closure, struct error *error)
+{
+	return gw_api_reload_tls(((struct reload *)closure)->api, error) == STATUS_OK;
+}
+
+static void
+read_again(struct conf *conf, struct gw_api *api)
+{
+	struct reload reload = {conf, api};
+	const struct conf_reload_options options = {
+	    .accept = accept_reload, .changed = changed, .closure = &reload};
+	struct error error;
+
+	log_info("configuration is read again");
+	if (conf_kept_file(conf) != NULL) {
+		log_warn("the configuration file can be read once only: what it said stays",
+		    LOG_STR("file", conf_kept_file(conf)));
+	}
+	if (!conf_reload(conf, &options, &error)) {
+		log_error("configuration and certificates stay as they were", &error, NULL, 0);
 	}
 }
 
@@ -29,13 +60,7 @@ static void
 run(struct conf *conf, struct gw_api *api)
 {
 	while (process_wait() == PROCESS_RELOAD) {
-		struct error error;
-
-		log_info("configuration is read again");
-		if (!conf_reload(conf, changed, conf, &error)) {
-			log_error("configuration stays as it was", &error, NULL, 0);
-		}
-		gw_api_reload_tls(api);
+		read_again(conf, api);
 	}
 }
 

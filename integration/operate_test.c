@@ -1,4 +1,7 @@
-/* The programs where their surroundings fail them: a log that cannot be written. */
+/*
+ * The programs where their surroundings fail them: a log that cannot be written,
+ * a configuration that cannot be read again.
+ */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +14,7 @@
 
 #include "integration/process.h"
 #include "integration/scrape.h"
+#include "tests/certificate.h"
 
 static char dir[PATH_MAX];
 static char store[PATH_MAX + 32];
@@ -50,6 +54,101 @@ a_log_on_a_full_disk_is_told_by_the_metrics(void **state)
 	}
 	assert_true(scrape_value(admin, "mockvideo_log_lines_total{level=\"info\"}") == 0);
 	assert_int_equal(process_stop(&accountd), 0);
+}
+
+/* Has the program read its configuration again, and waits until it says text. */
+static long
+reload(const char *text)
+{
+	long mark = process_log_mark(&accountd);
+
+	process_signal(&accountd, SIGHUP);
+	process_await_log(&accountd, mark, text);
+	return mark;
+}
+
+static void
+expect_the_pipe_is_kept(const char *command)
+{
+	const char *argv[] = {"bash", "-c", command, process_program("accountd"),
+	    "--listen=tcp://127.0.0.1:0", store, admin_flag, NULL};
+	long mark = 0;
+
+	start(argv);
+	for (int i = 0; i < 2; i++) {
+		mark = reload("the configuration file can be read once only: what it said stays");
+	}
+	assert_int_equal(process_stop(&accountd), 0);
+	assert_false(process_log_has(&accountd, mark, "configuration changed"));
+	assert_false(process_log_has(&accountd, mark, "stay as they were"));
+}
+
+static void
+a_configuration_from_a_pipe_stays_on_sighup(void **state)
+{
+	(void)state;
+	expect_the_pipe_is_kept("exec \"$0\" \"$@\" --config <(echo logLevel=debug)");
+}
+
+static void
+a_configuration_from_a_fifo_stays_on_sighup(void **state)
+{
+	char command[PATH_MAX + 128];
+
+	(void)state;
+	snprintf(command, sizeof(command),
+	    "cd '%s' && mkfifo fifo && { echo logLevel=debug >fifo & } && exec \"$0\" \"$@\" "
+	    "--config fifo",
+	    dir);
+	expect_the_pipe_is_kept(command);
+}
+
+static void
+write_file(const char *name, const char *text)
+{
+	char path[PATH_MAX + 64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void
+a_reload_is_done_as_a_whole_or_not_at_all(void **state)
+{
+	struct certificate_authority *authority = certificate_authority_new(dir, "authority");
+	char command[4 * PATH_MAX];
+	const char *argv[] = {
+	    "bash", "-c", command, process_program("accountd"), store, admin_flag, NULL};
+	long mark;
+
+	(void)state;
+	certificate_issue(authority, dir, "accountd", "accountd.test", 3600);
+	snprintf(command, sizeof(command),
+	    "cd '%s' && mkdir secrets && echo one >secrets/dbpassword && echo logLevel=info >conf "
+	    "&& "
+	    "exec \"$0\" \"$@\" --config conf --secrets-dir secrets --listen=tls+tcp://127.0.0.1:0 "
+	    "--tls-cert=accountd.pem --tls-key=accountd.key",
+	    dir);
+	start(argv);
+	write_file("conf", "logLevel=debug\n");
+	write_file("accountd.pem", "no certificate\n");
+	mark = reload("accountd.pem holds no certificate");
+	assert_false(process_log_has(&accountd, mark, "configuration changed"));
+	certificate_issue(authority, dir, "accountd", "accountd.test", 3600);
+	write_file("secrets/dbpassword", "");
+	mark = reload("dbPassword was set here and is not any more");
+	assert_false(process_log_has(&accountd, mark, "configuration changed"));
+	assert_false(process_log_has(&accountd, mark, "certificates are read again"));
+	write_file("secrets/dbpassword", "two\n");
+	mark = reload("certificates are read again");
+	process_await_log(&accountd, mark, "\"key\":\"logLevel\"");
+	process_await_log(&accountd, mark, "\"key\":\"dbPassword\"");
+	assert_int_equal(process_stop(&accountd), 0);
+	certificate_authority_free(&authority);
 }
 
 static int
@@ -93,6 +192,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(a_log_on_a_full_disk_is_told_by_the_metrics, stop),
+	    cmocka_unit_test_teardown(a_configuration_from_a_pipe_stays_on_sighup, stop),
+	    cmocka_unit_test_teardown(a_configuration_from_a_fifo_stays_on_sighup, stop),
+	    cmocka_unit_test_teardown(a_reload_is_done_as_a_whole_or_not_at_all, stop),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

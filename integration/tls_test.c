@@ -156,7 +156,8 @@ a_file_that_is_no_certificate_changes_nothing(void **state)
 	fputs("no certificate\n", file);
 	assert_int_equal(fclose(file), 0);
 	process_signal(&stack.accountd[0], SIGHUP);
-	process_await_log(&stack.accountd[0], mark, "certificates stay as they were");
+	process_await_log(
+	    &stack.accountd[0], mark, "configuration and certificates stay as they were");
 	process_await_log(&stack.accountd[0], mark, "accountd.pem holds no certificate");
 	expect(ask("gateway", "accountd.test", NULL), NOT_FOUND, "NOT_FOUND");
 	certificate_issue(authority, dir, "accountd", "accountd.test", HOUR_S);

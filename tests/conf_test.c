@@ -251,6 +251,14 @@ note_change(void *closure, unsigned row, const struct conf_row *what, bool appli
 	changes->count++;
 }
 
+static bool
+reload(struct conf_fixture *f, struct changes *changes, struct error *error)
+{
+	const struct conf_reload_options options = {.changed = note_change, .closure = changes};
+
+	return conf_reload(f->conf, &options, error);
+}
+
 static void
 reload_takes_what_is_reloadable_and_tells_the_rest(void **state)
 {
@@ -266,7 +274,7 @@ reload_takes_what_is_reloadable_and_tells_the_rest(void **state)
 	host = conf_text(f->conf, DB_HOST);
 	conf_fixture_write_file(f, "port=2\nlogLevel=warn\nbatching=on\ndbHost=same\n");
 	conf_fixture_write_secret(f, "dbpassword", "new");
-	assert_true(conf_reload(f->conf, note_change, &changes, &error));
+	assert_true(reload(f, &changes, &error));
 	assert_int_equal(changes.count, 3);
 	assert_int_equal(changes.rows[0], PORT);
 	assert_false(changes.applied[0]);
@@ -292,7 +300,7 @@ reload_keeps_flags_and_returns_to_defaults(void **state)
 	assert_int_equal(
 	    conf_fixture_load(f, "--config", f->file, "--log-level=error", NULL), CONF_RUN);
 	conf_fixture_write_file(f, "logLevel=info\n");
-	assert_true(conf_reload(f->conf, note_change, &changes, &error));
+	assert_true(reload(f, &changes, &error));
 	assert_int_equal(changes.count, 1);
 	assert_int_equal(changes.rows[0], BATCHING);
 	assert_true(conf_bool(f->conf, BATCHING));
@@ -311,17 +319,17 @@ a_failing_reload_changes_nothing(void **state)
 	conf_fixture_write_file(f, "logLevel=warn\n");
 	assert_int_equal(conf_fixture_load(f, "--config", f->file, NULL), CONF_RUN);
 	conf_fixture_write_file(f, "logLevel=error\nport=x\n");
-	assert_false(conf_reload(f->conf, note_change, &changes, &error));
+	assert_false(reload(f, &changes, &error));
 	snprintf(message, sizeof(message),
 	    "%s:2: port must be a whole number from 1 to 65535, not \"x\"", f->file);
 	assert_int_equal(error.code, STATUS_INVALID_ARGUMENT);
 	assert_string_equal(error.message, message);
 	conf_fixture_write_file(f, "nonsense\nport=x\n");
-	assert_false(conf_reload(f->conf, note_change, &changes, &error));
+	assert_false(reload(f, &changes, &error));
 	assert_contains(error.message, ":1: not of the form key=value");
 	assert_contains(error.message, "the first of 2 faults");
 	unlink(f->file);
-	assert_false(conf_reload(f->conf, note_change, &changes, &error));
+	assert_false(reload(f, &changes, &error));
 	assert_contains(error.message, "No such file");
 	assert_int_equal(changes.count, 0);
 	assert_int_equal(conf_choice(f->conf, LOG_LEVEL), 1);

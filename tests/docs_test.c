@@ -28,7 +28,12 @@ the_configuration_is_documented_as_it_is(void **state)
 	      "Each key is a line `key=value` of the file (`--config`), a flag, and a variable of "
 	      "the environment; secrets\nare files of `--secrets-dir`, never flags. Later wins: "
 	      "default, file, secrets directory, environment, flags.\nWhat is marked as reloadable "
-	      "takes effect on SIGHUP.\n\n## accountd\n\n",
+	      "takes effect on SIGHUP.\n\n"
+	      "A reload takes all or nothing: with one wrong value, a certificate that cannot be "
+	      "read "
+	      "or a secret that is\ngone, everything stays as it was and the log says why. A file "
+	      "that can be read once only, as a pipe or `<(…)`,\nis not read again: what it said "
+	      "stays.\n\n## accountd\n\n",
 	    out);
 	conf_print_markdown(&accountd_program, out);
 	fputs("\n## gatewayd\n\n", out);

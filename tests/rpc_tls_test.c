@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -158,6 +159,8 @@ files_that_are_no_certificates_are_named(void **state)
 	    {"server", "empty", "empty.pem holds no certificate in PEM format"},
 	    {"mixed", "authority", "mixed.key holds no private key of the certificate"},
 	    {NULL, "authority", "listening by TLS needs a certificate"},
+	    {"fifo", "authority", "fifo.pem is no regular file"},
+	    {"server", "fifo", "fifo.pem is no regular file"},
 	};
 	char path[PATH_MAX];
 	char to[PATH_MAX];
@@ -166,6 +169,7 @@ files_that_are_no_certificates_are_named(void **state)
 	fclose(fopen(tls_file(path, "empty", "pem"), "we"));
 	fclose(fopen(tls_file(path, "empty", "key"), "we"));
 	certificate_issue(authority, tls_dir, "mixed", "mixed.example", HOUR_S);
+	assert_int_equal(mkfifo(tls_file(path, "fifo", "pem"), 0600), 0);
 	unlink(tls_file(path, "mixed", "key"));
 	assert_int_equal(symlink(tls_file(to, "server", "key"), path), 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -46,30 +46,57 @@ accountd_unready(void *closure)
 							  : NULL;
 }
 
+/* What a reload is about. */
+struct accountd_reload {
+	struct conf *conf;
+	const struct accountd *accountd;
+};
+
 static void
 accountd_changed(void *closure, unsigned row, const struct conf_row *what, bool applied)
 {
-	struct conf *conf = closure;
+	const struct accountd_reload *reload = closure;
 
 	log_info(applied ? "configuration changed" : "configuration change needs a restart",
 	    LOG_STR("key", what->key));
 	if (applied && row == ACCOUNTD_LOG_LEVEL) {
-		log_set_level((enum log_level)conf_choice(conf, ACCOUNTD_LOG_LEVEL));
+		log_set_level((enum log_level)conf_choice(reload->conf, ACCOUNTD_LOG_LEVEL));
 	}
 }
 
-static void
-accountd_reload_tls(struct rpc_tls *tls)
+/* The certificates belong to the reload: with wrong ones nothing changes. */
+static bool
+accountd_accept(void *closure, struct error *error)
 {
+	struct rpc_tls *tls = ((const struct accountd_reload *)closure)->accountd->tls;
+
+	if (tls != NULL && rpc_tls_reload(tls, error) != STATUS_OK) {
+		return false;
+	}
+	if (tls != NULL) {
+		log_info("certificates are read again", LOG_INT("expires", rpc_tls_expires_s(tls)));
+	}
+	return true;
+}
+
+static void
+accountd_reload(struct conf *conf, const struct accountd *accountd)
+{
+	struct accountd_reload reload = {conf, accountd};
+	const struct conf_reload_options options = {
+	    .accept = accountd_accept, .changed = accountd_changed, .closure = &reload};
 	struct error error;
 
-	if (tls == NULL) {
-		return;
+	log_info("configuration is read again");
+	if (conf_kept_file(conf) != NULL) {
+		log_warn("the configuration file can be read once only: what it said stays",
+		    LOG_STR("file", conf_kept_file(conf)));
 	}
-	if (rpc_tls_reload(tls, &error) == STATUS_OK) {
-		log_info("certificates are read again", LOG_INT("expires", rpc_tls_expires_s(tls)));
-	} else {
-		log_error("certificates stay as they were", &error, NULL, 0);
+	if (!conf_reload(conf, &options, &error)) {
+		log_error("configuration and certificates stay as they were", &error, NULL, 0);
+	} else if (!store_set_login(accountd->store, conf_text(conf, ACCOUNTD_DB_USER),
+		       conf_text(conf, ACCOUNTD_DB_PASSWORD))) {
+		log_err("there is no memory for the user of the database");
 	}
 }
 
@@ -77,17 +104,7 @@ static void
 accountd_wait(struct conf *conf, const struct accountd *accountd)
 {
 	while (process_wait() == PROCESS_RELOAD) {
-		struct error error;
-
-		log_info("configuration is read again");
-		if (!conf_reload(conf, accountd_changed, conf, &error)) {
-			log_error("configuration stays as it was", &error, NULL, 0);
-		}
-		if (!store_set_login(accountd->store, conf_text(conf, ACCOUNTD_DB_USER),
-			conf_text(conf, ACCOUNTD_DB_PASSWORD))) {
-			log_err("there is no memory for the user of the database");
-		}
-		accountd_reload_tls(accountd->tls);
+		accountd_reload(conf, accountd);
 	}
 }
 

@@ -42,6 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static char *argv[] = {"fuzz", "--config", path, NULL};
 	static struct conf *conf;
 	static int file;
+	static const struct conf_reload_options options = {.changed = conf_fuzz_changed};
 	struct error error = {0};
 	const char *command;
 
@@ -52,7 +53,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	assert(ftruncate(file, 0) == 0);
 	assert(pwrite(file, data, size, 0) == (ssize_t)size);
-	if (conf_reload(conf, conf_fuzz_changed, NULL, &error)) {
+	if (conf_reload(conf, &options, &error)) {
 		assert(conf_int(conf, ROW_NUMBER) >= -5 && conf_int(conf, ROW_NUMBER) <= 1000);
 	} else {
 		assert(error.message[0] != '\0');

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,19 +90,44 @@ rpc_tls_load_trusted(SSL_CTX *context, const struct rpc_tls_options *options, st
 	return code;
 }
 
+/* A pipe would be waited for, or be empty, when its turn comes again. */
+static enum status_code
+rpc_tls_check_regular(const char *file, struct error *error)
+{
+	struct stat found;
+
+	if (!rpc_tls_given(file) || stat(file, &found) != 0 || S_ISREG(found.st_mode)) {
+		return STATUS_OK;
+	}
+	return error_set(error, STATUS_INVALID_ARGUMENT, "BAD_CERTIFICATE",
+	    "%s is no regular file: certificates and keys are read again, so they must be", file);
+}
+
+static enum status_code
+rpc_tls_check_files(const struct rpc_tls_options *options, struct error *error)
+{
+	enum status_code code = rpc_tls_check_regular(options->ca_file, error);
+
+	if (code == STATUS_OK) {
+		code = rpc_tls_check_regular(options->cert_file, error);
+	}
+	return code == STATUS_OK ? rpc_tls_check_regular(options->key_file, error) : code;
+}
+
 static enum status_code
 rpc_tls_load(SSL_CTX *context, const struct rpc_tls_options *options, struct error *error)
 {
 	bool own = rpc_tls_given(options->cert_file) || rpc_tls_given(options->key_file);
 	bool trusted = rpc_tls_given(options->ca_file);
-	enum status_code code = STATUS_OK;
+	enum status_code code;
 
 	if (options->server ? !own : !trusted) {
 		return error_set(error, STATUS_INVALID_ARGUMENT, "BAD_CERTIFICATE",
 		    options->server ? "listening by TLS needs a certificate"
 				    : "connecting by TLS needs the certificate of who is trusted");
 	}
-	if (own) {
+	code = rpc_tls_check_files(options, error);
+	if (code == STATUS_OK && own) {
 		code = rpc_tls_load_own(context, options, error);
 	}
 	return code == STATUS_OK && trusted ? rpc_tls_load_trusted(context, options, error) : code;
