@@ -16,6 +16,7 @@
 #include "gateway/gw_reply.h"
 #include "gateway/gw_target.h"
 #include "gateway/gw_telemetry.h"
+#include "gateway/gw_unsupported.h"
 
 #define GW_REQUEST_HEALTH_PATH  "/healthz"
 #define GW_REQUEST_NEW_ID_BYTES 16
@@ -332,6 +333,9 @@ gw_request_process(struct gw_request *request, struct error *error)
 	status = gw_request_route(request, error);
 	if (status == 0) {
 		status = gw_request_negotiate(request, error);
+	}
+	if (status == 0) {
+		status = gw_unsupported_check(request, error);
 	}
 	if (status == 0) {
 		status = gw_input_read(&input, request->loop->options.api, request->loop->scratch,
