@@ -53,7 +53,9 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_BODY_TIMEOUT_MS] = {"bodyTimeoutMs", CONF_INT, 0, 1000, 3600000, "60000", "ms",
 	"Longest time for the body of a request to arrive.", NULL},
     [GW_SEND_TIMEOUT_MS] = {"sendTimeoutMs", CONF_INT, 0, 1000, 3600000, "30000", "ms",
-	"Longest time for a client to take nothing of its answer.", NULL},
+	"Longest time for a client to take nothing of its answer, once it could have read what it "
+	"took at 4 KiB/s.",
+	NULL},
     [GW_IDLE_TIMEOUT_MS] = {"idleTimeoutMs", CONF_INT, 0, 1000, 3600000, "60000", "ms",
 	"How long a connection without a request is kept.", NULL},
     [GW_CONNECTIONS_MAX] = {"connectionsMax", CONF_INT, 0, 1, 1000000, "10000", NULL,

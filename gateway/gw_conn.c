@@ -3,10 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <h2o/http2.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +12,7 @@
 #include "common/log.h"
 #include "gateway/gw_peers.h"
 #include "gateway/gw_request.h"
+#include "gateway/gw_tcp.h"
 #include "gateway/gw_telemetry.h"
 
 /*
@@ -23,13 +22,7 @@
  */
 #define GW_CONN_RESETS_MAX 100
 
-/* While draining, how long a connection that has brought no request yet may wait with it. */
-#define GW_CONN_FIRST_REQUEST_NS (500 * CLOCK_NS_PER_MS)
-
-/* How long a client may go on sending after it was told that it is in vain. */
-#define GW_CONN_LINGER_NS (2000 * CLOCK_NS_PER_MS)
-
-#define GW_HTTP2_PREFACE  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define GW_HTTP2_PREFACE   "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 static void gw_conn_closed(void *data);
 
@@ -88,7 +81,7 @@ gw_conn_closed(void *data)
 }
 
 /* The socket tells the library, which then closes the connection its own way. */
-static void
+void
 gw_conn_cut(struct gw_conn *conn)
 {
 	conn->cut = true;
@@ -152,7 +145,6 @@ gw_conn_count_peer(struct gw_conn *conn)
 static void
 gw_conn_open(struct gw_loop *loop, h2o_socket_t *sock)
 {
-	unsigned timeout_ms = loop->options.send_timeout_ms;
 	bool full = atomic_fetch_add(loop->options.connections, 1) >= loop->options.connections_max;
 	struct gw_conn *conn = full ? NULL : calloc(1, sizeof(*conn));
 
@@ -175,8 +167,7 @@ gw_conn_open(struct gw_loop *loop, h2o_socket_t *sock)
 		h2o_socket_close(sock);
 		return;
 	}
-	setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
-	    sizeof(timeout_ms));
+	gw_tcp_bound(h2o_socket_get_fd(sock));
 	if (loop->options.http2) {
 		conn->sniffed = true;
 		h2o_socket_read_start(sock, gw_conn_sniff);
@@ -262,108 +253,6 @@ gw_conn_request_ended(struct gw_conn *conn, bool answered)
 	conn->resets++;
 	if (conn->http2 && conn->resets > GW_CONN_RESETS_MAX && !conn->cut) {
 		log_warn("connection cut: too many of its streams were reset");
-		gw_conn_cut(conn);
-	}
-}
-
-/* Sweeping */
-
-static enum gw_conn_phase
-gw_conn_http1_phase(const struct gw_conn *conn)
-{
-	switch (gw_intake_phase(&conn->intake)) {
-	case GW_INTAKE_IDLE: return GW_CONN_IDLE;
-	case GW_INTAKE_HEAD: return GW_CONN_HEAD;
-	case GW_INTAKE_BODY: return GW_CONN_BODY;
-	case GW_INTAKE_BUSY: break;
-	}
-	return GW_CONN_BUSY;
-}
-
-static void
-gw_conn_note(struct gw_conn *conn, enum gw_conn_phase phase)
-{
-	if (conn->phase != phase || conn->phase_requests != conn->requests) {
-		conn->phase = phase;
-		conn->phase_requests = conn->requests;
-		conn->phase_since_ns = clock_now_ns();
-	}
-}
-
-static int
-gw_conn_note_http1(h2o_req_t *req, void *closure)
-{
-	const struct gw_loop *loop = closure;
-
-	gw_conn_note(gw_conn_of(req), gw_conn_http1_phase(gw_conn_of(req)));
-	if (loop->state != GW_LOOP_RUNNING) {
-		req->http1_is_persistent = 0;
-	}
-	return 0;
-}
-
-static int64_t
-gw_conn_patience_ns(const struct gw_conn *conn)
-{
-	const struct gw_loop_options *options = &conn->loop->options;
-
-	switch (conn->phase) {
-	case GW_CONN_IDLE: return options->idle_timeout_ns;
-	case GW_CONN_HEAD: return options->header_timeout_ns;
-	case GW_CONN_BODY: return options->body_timeout_ns;
-	case GW_CONN_LINGERING: return GW_CONN_LINGER_NS;
-	case GW_CONN_BUSY: break;
-	}
-	return CLOCK_NEVER_NS;
-}
-
-/* While draining: nothing is asked for, and nothing was that has not been read yet. */
-static bool
-gw_conn_is_needless(const struct gw_conn *conn, int64_t phase_ns)
-{
-	int unread = 0;
-
-	if (conn->loop->state == GW_LOOP_RUNNING || conn->phase != GW_CONN_IDLE ||
-	    (conn->requests == 0 && phase_ns < GW_CONN_FIRST_REQUEST_NS)) {
-		return false;
-	}
-	ioctl(h2o_socket_get_fd(conn->sock), FIONREAD, &unread);
-	return unread == 0;
-}
-
-void
-gw_conn_sweep(struct gw_loop *loop)
-{
-	int64_t now_ns = clock_now_ns();
-	struct gw_conn *conn;
-
-	loop->options.globalconf->http1.callbacks.foreach_request(
-	    &loop->context, gw_conn_note_http1, loop);
-	LIST_FOREACH(conn, &loop->conns, link)
-	{
-		int64_t phase_ns;
-
-		if (conn->http2) {
-			continue; /* the library's own idle timeout and GOAWAY see to it */
-		}
-		if (conn->sniffed) {
-			gw_conn_note(
-			    conn, conn->sock->input->size == 0 ? GW_CONN_IDLE : GW_CONN_HEAD);
-		}
-		phase_ns = now_ns - conn->phase_since_ns;
-		if (phase_ns > gw_conn_patience_ns(conn) || gw_conn_is_needless(conn, phase_ns)) {
-			gw_conn_cut(conn);
-		}
-	}
-}
-
-void
-gw_conn_cut_all(struct gw_loop *loop)
-{
-	struct gw_conn *conn;
-
-	LIST_FOREACH(conn, &loop->conns, link)
-	{
 		gw_conn_cut(conn);
 	}
 }

@@ -12,6 +12,7 @@
 
 #include "gateway/gw_intake.h"
 #include "gateway/gw_loop.h"
+#include "gateway/gw_patience.h"
 
 struct gw_request;
 
@@ -43,6 +44,7 @@ struct gw_conn {
 	enum gw_conn_phase phase;
 	uint64_t phase_requests;
 	int64_t phase_since_ns;
+	struct gw_patience patience; /* until its client takes what was written */
 };
 
 /* Accepts what waits at the loop's listener. The callback of its socket. */
@@ -70,13 +72,7 @@ void gw_conn_request_ended(struct gw_conn *conn, bool answered);
  */
 void gw_conn_linger(struct gw_conn *conn);
 
-/*
- * Cuts connections of the loop that have been in their phase for too long;
- * while draining also those that are idle.
- */
-void gw_conn_sweep(struct gw_loop *loop);
-
-/* Cuts all connections of the loop. They are closed when their sockets tell so. */
-void gw_conn_cut_all(struct gw_loop *loop);
+/* Ends the connection, whatever it does. It is closed when its socket tells so. */
+void gw_conn_cut(struct gw_conn *conn);
 
 #endif

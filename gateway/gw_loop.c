@@ -11,6 +11,7 @@
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conn.h"
+#include "gateway/gw_sweep.h"
 
 /* What a large answer has left in the buffer is given back from here on. */
 #define GW_LOOP_OUT_KEPT_MAX (256 * 1024)
@@ -78,7 +79,7 @@ static void
 gw_loop_sweep_draining(struct gw_loop *loop)
 {
 	if (loop->state == GW_LOOP_CUT) {
-		gw_conn_cut_all(loop);
+		gw_sweep_all(loop);
 	} else if (loop->state == GW_LOOP_DRAINING && clock_now_ns() >= loop->drain_end_ns) {
 		loop->state = GW_LOOP_CUT;
 		gw_call_cancel_all(loop);
@@ -91,7 +92,7 @@ gw_loop_sweep(h2o_timeout_entry_t *entry)
 	struct gw_loop *loop = H2O_STRUCT_FROM_MEMBER(struct gw_loop, sweep, entry);
 	bool running = loop->state == GW_LOOP_RUNNING;
 
-	gw_conn_sweep(loop);
+	gw_sweep(loop);
 	if (loop->listener_paused && loop->listener != NULL) {
 		loop->listener_paused = false;
 		h2o_socket_read_start(loop->listener, gw_conn_accept);

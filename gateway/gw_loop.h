@@ -48,9 +48,9 @@ struct gw_loop_options {
 	bool http2;
 	int64_t header_timeout_ns;
 	int64_t body_timeout_ns;
+	int64_t send_timeout_ns;
 	int64_t idle_timeout_ns;
 	int64_t drain_ns;
-	unsigned send_timeout_ms;
 	size_t scratch_max_bytes;
 };
 

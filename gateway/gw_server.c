@@ -144,9 +144,9 @@ gw_server_loop_options(struct gw_server *server, const struct conf *conf, const 
 	    .http2 = conf_bool(conf, GW_HTTP2),
 	    .header_timeout_ns = conf_int(conf, GW_HEADER_TIMEOUT_MS) * CLOCK_NS_PER_MS,
 	    .body_timeout_ns = conf_int(conf, GW_BODY_TIMEOUT_MS) * CLOCK_NS_PER_MS,
+	    .send_timeout_ns = conf_int(conf, GW_SEND_TIMEOUT_MS) * CLOCK_NS_PER_MS,
 	    .idle_timeout_ns = conf_int(conf, GW_IDLE_TIMEOUT_MS) * CLOCK_NS_PER_MS,
 	    .drain_ns = conf_int(conf, GW_DRAIN_MS) * CLOCK_NS_PER_MS,
-	    .send_timeout_ms = (unsigned)conf_int(conf, GW_SEND_TIMEOUT_MS),
 	    .scratch_max_bytes =
 		GW_SCRATCH_BASE_BYTES + api->bulk_body_max_bytes * GW_SCRATCH_PER_BODY};
 }
