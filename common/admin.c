@@ -53,9 +53,14 @@ admin_write_health(const struct admin *admin, struct buf *out)
 static unsigned
 admin_write_readiness(const struct admin *admin, struct buf *out)
 {
-	const char *why = admin->options.unready(admin->options.closure);
+	const struct admin_options *options = &admin->options;
+	const char *why = options->unready(options->closure);
+	const char *but = options->impaired == NULL ? NULL : options->impaired(options->closure);
 
 	buf_puts(out, why == NULL ? "ready" : why);
+	if (why == NULL && but != NULL) {
+		buf_printf(out, ", but %s", but);
+	}
 	buf_putc(out, '\n');
 	return why == NULL ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }

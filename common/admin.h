@@ -3,7 +3,8 @@
  *
  *	/metrics  all metrics, for Prometheus
  *	/healthz  200 while the process lives
- *	/readyz   200 when it can serve, else 503; a word of text says why
+ *	/readyz   200 when it can serve, else 503; a line of text says why, or
+ *	          what fails although it serves
  *
  * GET and HEAD only. It asks nobody who they are: where others can reach it, a
  * network policy should see to it.
@@ -30,6 +31,12 @@ struct admin_options {
 	 * Called in the admin's thread; must not block.
 	 */
 	const char *(*unready)(void *closure);
+
+	/*
+	 * What fails although the process can serve, as a static word, or NULL: it
+	 * is answered with 200. Called as unready is; may be NULL itself.
+	 */
+	const char *(*impaired)(void *closure);
 	void *closure;
 };
 

@@ -69,6 +69,7 @@ process_init(void)
 	process_signal_set(&set, true);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error like a full disk */
 	process_open_standard_files();
 	process_raise_open_files();
 	process_protect_memory();

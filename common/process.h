@@ -14,7 +14,7 @@ enum process_event {
  * To be called first, before any thread is started and any file is opened:
  *
  * - SIGTERM, SIGINT and SIGHUP are blocked in this thread and so in all that
- *   are started from it; they wait for process_wait. SIGPIPE is ignored.
+ *   are started from it; they wait for process_wait. SIGPIPE and SIGXFSZ are ignored.
  * - Descriptors 0 to 2 are open: on /dev/null where they were closed, so
  *   that no log line ends up in a socket.
  * - The limit of open files is raised as far as it may be.

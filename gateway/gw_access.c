@@ -103,16 +103,34 @@ gw_access_log(h2o_logger_t *logger, h2o_req_t *req)
 	}
 }
 
-void
-gw_access_error(const struct gw_request *request, const char *message, const struct error *error)
+static void
+gw_access_write_error(const struct gw_request *request, const char *message,
+    const struct error *error, const uint64_t *left_out)
 {
 	char trace[TRACE_ID_LEN + 1];
 
 	trace_write_hex(request->trace.id, TRACE_ID_BYTES, trace);
 	log_error(message, error,
 	    (const struct log_field[]){LOG_STR("method", request->match.route->method->name),
-		LOG_STR("requestId", request->id), LOG_STR("traceId", trace)},
-	    3);
+		LOG_STR("requestId", request->id), LOG_STR("traceId", trace),
+		LOG_INT("leftOut", left_out == NULL ? 0 : (int64_t)*left_out)},
+	    left_out == NULL ? 3 : 4);
+}
+
+void
+gw_access_error(const struct gw_request *request, const char *message, const struct error *error)
+{
+	gw_access_write_error(request, message, error, NULL);
+}
+
+void
+gw_access_unserved(const struct gw_request *request, const struct error *error)
+{
+	uint64_t left_out;
+
+	if (gw_telemetry_may_log(request->loop->options.telemetry, error, &left_out)) {
+		gw_access_write_error(request, "request not served", error, &left_out);
+	}
 }
 
 void

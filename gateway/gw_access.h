@@ -11,6 +11,9 @@ struct gw_request;
 void gw_access_error(
     const struct gw_request *request, const char *message, const struct error *error);
 
+/* The same for one that nobody could serve now, as 503 and 504 say: one line of many. */
+void gw_access_unserved(const struct gw_request *request, const struct error *error);
+
 void gw_access_register(h2o_pathconf_t *pathconf);
 
 #endif

@@ -101,6 +101,8 @@ gw_reply_error(struct gw_request *request, const struct error *error)
 
 	if (status == 500) {
 		gw_access_error(request, "request failed", error);
+	} else if (status > 500) {
+		gw_access_unserved(request, error);
 	}
 	gw_reply_problem(request, status, error);
 }

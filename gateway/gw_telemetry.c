@@ -5,11 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
+#include "common/log_limit.h"
 #include "common/rpc/client/rpc_channel.h"
 #include "common/telemetry.h"
 #include "common/trace_export.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_metric.h"
+
+/* Reasons that share a place in the log's limits are rare, and share its lines then. */
+#define GW_REASONS 64
 
 /* nginx's code for a client that left. */
 #define GW_STATUS_CLIENT_LEFT 499
@@ -41,6 +46,7 @@ struct gw_telemetry {
 	struct metric_set *set;
 	struct metric_series *in_flight;
 	struct metric_series *connections;
+	struct log_limit unserved[GW_REASONS]; /* by a hash of the reason */
 	size_t method_count;
 	struct gw_method_series methods[];
 };
@@ -236,6 +242,18 @@ gw_telemetry_request_ended(struct gw_telemetry *gateway, const struct gw_telemet
 	    request->trace->sampled) {
 		gw_telemetry_export(gateway, request, gw_verbs[wanted.verb], wanted.status);
 	}
+}
+
+bool
+gw_telemetry_may_log(struct gw_telemetry *gateway, const struct error *error, uint64_t *left_out)
+{
+	const char *reason = error->reason == NULL ? status_name(error->code) : error->reason;
+	unsigned hash = 0;
+
+	for (; *reason != '\0'; reason++) {
+		hash = hash * 31 + (unsigned char)*reason;
+	}
+	return log_limit_pass(&gateway->unserved[hash % GW_REASONS], clock_now_ns(), left_out);
 }
 
 void

@@ -49,6 +49,13 @@ struct gw_telemetry_request {
 void gw_telemetry_request_ended(
     struct gw_telemetry *gateway, const struct gw_telemetry_request *request);
 
+/*
+ * Whether the log may have a line now about a request that was not served, and
+ * how many it did not have since the last of that reason: they come in crowds.
+ */
+bool gw_telemetry_may_log(
+    struct gw_telemetry *gateway, const struct error *error, uint64_t *left_out);
+
 /* A call to a service has ended. */
 void gw_telemetry_call_ended(struct gw_telemetry *gateway, const struct schema_method *method,
     enum status_code code, int64_t took_ns);

@@ -28,6 +28,7 @@ static const struct metric_row rows[] = {
 static struct metrics *metrics;
 static struct admin *admin;
 static _Atomic(const char *) trouble; /* why it is not ready */
+static _Atomic(const char *) lesser;  /* what fails although it is */
 static char answer[ANSWER_MAX];
 
 static const char *
@@ -37,11 +38,18 @@ unready(void *closure)
 	return atomic_load(&trouble);
 }
 
+static const char *
+impaired(void *closure)
+{
+	(void)closure;
+	return atomic_load(&lesser);
+}
+
 static enum status_code
 start(struct admin **started, const char *listen, struct error *error)
 {
 	const struct admin_options options = {
-	    .listen = listen, .metrics = metrics, .unready = unready};
+	    .listen = listen, .metrics = metrics, .unready = unready, .impaired = impaired};
 
 	return admin_start(started, &options, error);
 }
@@ -57,6 +65,7 @@ setup(void **state)
 	set = metrics_add(metrics, rows, 1);
 	metric_add(metric_series(set, 0, NULL), 42);
 	atomic_store(&trouble, NULL);
+	atomic_store(&lesser, NULL);
 	return start(&admin, "127.0.0.1:0", &error) == STATUS_OK ? 0 : -1;
 }
 
@@ -166,6 +175,10 @@ readiness_says_why_not(void **state)
 	ask("GET /readyz");
 	assert_status(200);
 	assert_body("ready\n");
+	atomic_store(&lesser, "one wheel is flat");
+	ask("GET /readyz");
+	assert_status(200);
+	assert_body("ready, but one wheel is flat\n");
 	atomic_store(&trouble, "the store does not answer");
 	ask("GET /readyz");
 	assert_status(503);

@@ -192,7 +192,14 @@ a_read_only_server_takes_no_write_until_it_does(void **state)
 	    store_user_write(by, store_suite_soon(), &write, 1, &at.error), STATUS_UNAVAILABLE);
 	assert_string_equal(at.error.reason, "STORE_UNAVAILABLE");
 	assert_int_equal(store_suite_count(by), 0);
+	assert_int_equal(store_refusal(other), STORE_CAUSE_READ_ONLY);
+	store_suite_assert_ok(store_check_tables(by, store_suite_soon(), &at.error), &at.error);
+	assert_int_equal(store_check_writes(by, store_suite_soon(), &at.error), STATUS_UNAVAILABLE);
+	assert_non_null(strstr(at.error.detail, "1290"));
+	assert_int_equal(store_refusal(other), STORE_CAUSE_READ_ONLY);
 	store_server_sql(&at, "SET GLOBAL read_only = 0");
+	store_suite_assert_ok(store_check_writes(by, store_suite_soon(), &at.error), &at.error);
+	assert_int_equal(store_refusal(other), STORE_CAUSE_NONE);
 	store_suite_assert_ok(
 	    store_user_write(by, store_suite_soon(), &write, 1, &at.error), &at.error);
 	assert_int_equal(store_suite_count(by), 1);
@@ -235,6 +242,76 @@ a_write_goes_on_to_the_host_that_takes_it(void **state)
 	mariadb_stop(&second);
 }
 
+/* It is noticed before anybody writes. */
+static void
+a_server_that_became_read_only_refuses_changes(void **state)
+{
+	struct store_options options = store_server_options(&at, MARIADB_HOST);
+	struct store *other;
+	struct store_conn *by;
+
+	(void)state;
+	store_server_sql(&at, "CREATE USER IF NOT EXISTS plain@'%'; GRANT ALL ON " MARIADB_DATABASE
+			      ".* TO plain@'%'");
+	options.user = "plain";
+	options.password = "";
+	store_suite_assert_ok(store_open(&other, &options, &at.error), &at.error);
+	by = store_conn_open(other);
+	store_suite_assert_ok(store_check_writes(by, store_suite_soon(), &at.error), &at.error);
+	store_server_sql(&at, "SET GLOBAL read_only = 1");
+	assert_int_equal(store_check_writes(by, store_suite_soon(), &at.error), STATUS_UNAVAILABLE);
+	assert_int_equal(store_refusal(other), STORE_CAUSE_READ_ONLY);
+	store_server_sql(&at, "SET GLOBAL read_only = 0");
+	store_conn_close(&by);
+	store_close(&other);
+}
+
+/* So is a right that was taken away. */
+static void
+a_user_who_may_not_change_rows_refuses_changes(void **state)
+{
+	struct store_options options = store_server_options(&at, MARIADB_HOST);
+	struct store *other;
+	struct store_conn *by;
+
+	(void)state;
+	store_server_sql(&at,
+	    "CREATE OR REPLACE USER reader@'%'; GRANT SELECT, INSERT, UPDATE ON " MARIADB_DATABASE
+	    ".* TO reader@'%'");
+	options.user = "reader";
+	options.password = "";
+	store_suite_assert_ok(store_open(&other, &options, &at.error), &at.error);
+	by = store_conn_open(other);
+	store_suite_assert_ok(store_check_tables(by, store_suite_soon(), &at.error), &at.error);
+	assert_int_equal(store_check_writes(by, store_suite_soon(), &at.error), STATUS_INTERNAL);
+	assert_non_null(strstr(at.error.detail, "DELETE command denied"));
+	assert_int_equal(store_refusal(other), STORE_CAUSE_FAILED);
+	store_conn_close(&by);
+	store_close(&other);
+}
+
+/* A table of a bounded size is full as one on a full disk is: error 1114. */
+static void
+a_table_without_room_refuses_changes(void **state)
+{
+	struct store_write write = store_suite_create("full", NULL);
+	enum status_code code;
+
+	(void)state;
+	store_server_sql(&at, "SET max_heap_table_size = 16384; ALTER TABLE user ENGINE = MEMORY");
+	for (int i = 0; i < 100 && (code = store_server_write(
+					&at, store_suite_soon(), &write, 1)) == STATUS_OK;
+	     i++) {
+	}
+	assert_int_equal(code, STATUS_UNAVAILABLE);
+	assert_non_null(strstr(at.error.detail, "1114"));
+	assert_int_equal(store_refusal(at.store), STORE_CAUSE_FULL);
+	assert_true(store_suite_count(at.conn) > 0);
+	store_server_sql(&at, "ALTER TABLE user ENGINE = InnoDB");
+	store_suite_created(at.conn, "room", "room@x");
+	assert_int_equal(store_refusal(at.store), STORE_CAUSE_NONE);
+}
+
 /* A statement that the server refuses leaves the connection as it was. */
 static void
 a_refused_statement_is_told_to_the_log_alone(void **state)
@@ -270,6 +347,9 @@ main(void)
 	    TEST_CASE(a_host_that_can_not_be_is_told_at_once),
 	    TEST_CASE(a_wrong_password_is_told_to_the_log_alone),
 	    TEST_CASE(a_read_only_server_takes_no_write_until_it_does),
+	    TEST_CASE(a_server_that_became_read_only_refuses_changes),
+	    TEST_CASE(a_user_who_may_not_change_rows_refuses_changes),
+	    TEST_CASE(a_table_without_room_refuses_changes),
 	    TEST_CASE(a_write_goes_on_to_the_host_that_takes_it),
 	    TEST_CASE(a_refused_statement_is_told_to_the_log_alone),
 	};

@@ -1,8 +1,10 @@
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -232,6 +234,113 @@ a_file_that_was_taken_away_is_missed_and_found_again(void **state)
 	store_close(&store);
 }
 
+#define TEST_ROOM_BYTES (256 * 1024)
+
+/* Causes that the store's observer was told of creates, in the order of enum store_cause. */
+static unsigned test_causes[STORE_CAUSES];
+
+static void
+test_observe(void *closure, const struct store_ended *ended)
+{
+	(void)closure;
+	if (ended->operation == STORE_OPERATION_CREATE) {
+		assert_int_equal(ended->code == STATUS_OK, ended->error == NULL);
+		test_causes[ended->cause]++;
+	}
+}
+
+static void
+test_limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/*
+ * Creates users until one is refused. A limit on the size of files fails a
+ * write as a full disk does, and needs no file system of its own.
+ */
+static enum status_code
+test_fill(struct store_conn *conn)
+{
+	enum status_code code = STATUS_OK;
+
+	test_limit_files(TEST_ROOM_BYTES);
+	for (int i = 0; i < TEST_ROOM_BYTES / 100 && code == STATUS_OK; i++) {
+		struct store_write write = store_suite_create("new", NULL);
+
+		code = store_user_write(conn, store_suite_soon(), &write, 1, &error);
+	}
+	return code;
+}
+
+static void
+without_room_changes_are_refused_and_reads_are_not(void **state)
+{
+	struct store *store = test_store();
+	struct store_conn *conn = store_conn_open(store);
+	struct store_conn *other = store_conn_open(store);
+	struct store_write none = {.verb = STORE_DELETE, .user = {.id = 999999}};
+
+	(void)state;
+	store_set_observer(store, test_observe, NULL);
+	memset(test_causes, 0, sizeof(test_causes));
+	signal(SIGXFSZ, SIG_IGN);
+	store_suite_assert_ok(store_ping(other, store_suite_soon(), &error), &error);
+	assert_int_equal(test_fill(conn), STATUS_UNAVAILABLE);
+	assert_string_equal(error.reason, "STORE_UNAVAILABLE");
+	assert_int_equal(test_causes[STORE_CAUSE_FULL], 1);
+	assert_int_equal(store_refusal(store), STORE_CAUSE_FULL);
+	assert_true(store_suite_count(conn) > 0);
+	store_suite_assert_ok(store_ping(conn, store_suite_soon(), &error), &error);
+	store_suite_assert_ok(store_check_tables(conn, store_suite_soon(), &error), &error);
+	/* A deletion of nobody writes nothing, and shows nothing. */
+	store_suite_assert_ok(store_user_write(conn, store_suite_soon(), &none, 1, &error), &error);
+	assert_int_equal(store_refusal(store), STORE_CAUSE_FULL);
+	assert_int_equal(store_check_writes(conn, store_suite_soon(), &error), STATUS_UNAVAILABLE);
+	assert_int_equal(store_refusal(store), STORE_CAUSE_FULL);
+	test_limit_files(RLIM_INFINITY);
+	store_suite_assert_ok(store_check_writes(conn, store_suite_soon(), &error), &error);
+	assert_int_equal(store_refusal(store), STORE_CAUSE_NONE);
+	/* What it wrote to see that is gone: only the key of pages may be there. */
+	test_sql("CREATE TABLE t (a CHECK (a = 0)); INSERT INTO t SELECT COUNT(*) FROM setting "
+		 "WHERE name <> 'pageKey'; DROP TABLE t");
+	store_suite_created(conn, "after", "after@x");
+	store_conn_close(&conn);
+	store_conn_close(&other);
+	store_close(&store);
+}
+
+/* Connections that were made before go on, as the system has it. */
+static void
+a_file_that_is_opened_read_only_refuses_changes(void **state)
+{
+	struct store *store = test_store();
+	struct store_conn *before = store_conn_open(store);
+	struct store_conn *conn = store_conn_open(store);
+
+	(void)state;
+	store_suite_assert_ok(store_ping(before, store_suite_soon(), &error), &error);
+	assert_int_equal(chmod(path, 0444), 0);
+	/* For root any file can be written to. */
+	if (access(path, W_OK) != 0) {
+		store_suite_assert_ok(store_ping(conn, store_suite_soon(), &error), &error);
+		assert_int_equal(
+		    store_check_writes(conn, store_suite_soon(), &error), STATUS_UNAVAILABLE);
+		assert_int_equal(store_refusal(store), STORE_CAUSE_READ_ONLY);
+	}
+	store_suite_assert_ok(store_check_writes(before, store_suite_soon(), &error), &error);
+	assert_int_equal(store_refusal(store), STORE_CAUSE_NONE);
+	assert_int_equal(chmod(path, 0644), 0);
+	store_suite_assert_ok(store_check_writes(conn, store_suite_soon(), &error), &error);
+	store_conn_close(&before);
+	store_conn_close(&conn);
+	store_close(&store);
+}
+
 int
 main(void)
 {
@@ -245,6 +354,8 @@ main(void)
 	    cmocka_unit_test(a_write_waits_for_another_one_until_its_deadline),
 	    cmocka_unit_test(a_long_read_ends_at_its_deadline),
 	    cmocka_unit_test(a_file_that_was_taken_away_is_missed_and_found_again),
+	    cmocka_unit_test(without_room_changes_are_refused_and_reads_are_not),
+	    cmocka_unit_test(a_file_that_is_opened_read_only_refuses_changes),
 	};
 	char command[64];
 	int failed;

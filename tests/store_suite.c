@@ -121,5 +121,5 @@ int
 store_suite_run(const struct store_suite *suite)
 {
 	return store_suite_run_reads(suite) + store_suite_run_writes(suite) +
-	       store_suite_run_shared(suite);
+	       store_suite_run_shared(suite) + store_suite_run_checks(suite);
 }

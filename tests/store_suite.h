@@ -24,6 +24,7 @@ int store_suite_run(const struct store_suite *suite);
 int store_suite_run_reads(const struct store_suite *suite);
 int store_suite_run_writes(const struct store_suite *suite);
 int store_suite_run_shared(const struct store_suite *suite);
+int store_suite_run_checks(const struct store_suite *suite);
 
 /* What a case works with: an empty store and a connection to it. */
 struct store_fixture {

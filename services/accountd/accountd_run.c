@@ -41,9 +41,17 @@ accountd_unready(void *closure)
 {
 	struct accountd *accountd = closure;
 
-	return atomic_load(&accountd->draining)           ? "draining"
-	       : !user_service_serving(accountd->service) ? "the store does not answer"
-							  : NULL;
+	return atomic_load(&accountd->draining) ? "draining"
+						: user_service_problem(accountd->service);
+}
+
+/* Reads go on, and another instance could write no better: this is no reason to be left out. */
+static const char *
+accountd_impaired(void *closure)
+{
+	const struct accountd *accountd = closure;
+
+	return user_service_writing(accountd->service) ? NULL : "the store refuses changes";
 }
 
 /* What a reload is about. */
@@ -237,6 +245,7 @@ accountd_serve(struct conf *conf, struct accountd *accountd, struct error *error
 	    .listen = conf_text(conf, ACCOUNTD_ADMIN_LISTEN),
 	    .metrics = accountd->metrics,
 	    .unready = accountd_unready,
+	    .impaired = accountd_impaired,
 	    .closure = accountd};
 	struct rpc_server *server = NULL;
 	struct admin *admin = NULL;

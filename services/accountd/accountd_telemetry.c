@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/log_limit.h"
 #include "common/rpc/server/rpc_server.h"
 #include "common/telemetry.h"
 #include "common/trace_export.h"
@@ -46,6 +47,8 @@ struct accountd_telemetry {
 	struct metric_series *hash_wait_ns;
 	struct metric_series *store_calls[ACCOUNTD_OPERATIONS];
 	_Atomic(struct metric_series *) store_ns[ACCOUNTD_OPERATIONS][ACCOUNTD_CODES];
+	_Atomic(struct metric_series *) store_unavailable[ACCOUNTD_OPERATIONS][STORE_CAUSES];
+	struct log_limit unavailable_limit[STORE_CAUSES];
 	struct accountd_method methods[ACCOUNTD_METHODS_MAX];
 	_Atomic(struct metric_series *) unknown[ACCOUNTD_CODES]; /* calls without a method */
 };
@@ -56,15 +59,15 @@ accountd_code(enum status_code code)
 	return (unsigned)code < ACCOUNTD_CODES ? code : STATUS_UNKNOWN;
 }
 
-/* The series in a place, made when it is first asked for: by labels, of which the last is code. */
+/* The series in a place, made when it is first asked for. */
 static struct metric_series *
 accountd_series(struct accountd_telemetry *accountd, _Atomic(struct metric_series *) *place,
-    enum accountd_metric row, const char *label, unsigned code)
+    enum accountd_metric row, const char *label, const char *result)
 {
 	struct metric_series *series = atomic_load_explicit(place, memory_order_acquire);
 
 	if (series == NULL) {
-		const char *labels[] = {label, status_name((enum status_code)code)};
+		const char *labels[] = {label, result};
 
 		series = metric_series(accountd->set, row, labels);
 		atomic_store_explicit(place, series, memory_order_release);
@@ -72,17 +75,44 @@ accountd_series(struct accountd_telemetry *accountd, _Atomic(struct metric_serie
 	return series;
 }
 
+/*
+ * What the store did not take is counted and logged here, where its cause is
+ * known. Of checks the log has what whoever watches the store makes of them.
+ */
+static void
+accountd_telemetry_unavailable(struct accountd_telemetry *accountd, const struct store_ended *ended)
+{
+	const char *operation = accountd_operations[ended->operation];
+	const char *cause = store_cause_name(ended->cause);
+	uint64_t left_out;
+
+	metric_add(
+	    accountd_series(accountd, &accountd->store_unavailable[ended->operation][ended->cause],
+		ACCOUNTD_STORE_UNAVAILABLE, operation, cause),
+	    1);
+	if (ended->operation != STORE_OPERATION_CHECK && ended->error != NULL &&
+	    log_limit_pass(&accountd->unavailable_limit[ended->cause], clock_now_ns(), &left_out)) {
+		log_error("the store did not take an operation", ended->error,
+		    (const struct log_field[]){LOG_STR("operation", operation),
+			LOG_STR("cause", cause), LOG_INT("leftOut", (int64_t)left_out)},
+		    3);
+	}
+}
+
 /* Called by whoever did the operation, with the accountd_telemetry. */
 static void
-accountd_telemetry_operation(
-    void *closure, enum store_operation operation, enum status_code code, int64_t took_ns)
+accountd_telemetry_operation(void *closure, const struct store_ended *ended)
 {
 	struct accountd_telemetry *accountd = closure;
-	unsigned its = accountd_code(code);
+	unsigned its = accountd_code(ended->code);
 
-	metric_observe(accountd_series(accountd, &accountd->store_ns[operation][its],
-			   ACCOUNTD_STORE_DURATION, accountd_operations[operation], its),
-	    took_ns);
+	metric_observe(accountd_series(accountd, &accountd->store_ns[ended->operation][its],
+			   ACCOUNTD_STORE_DURATION, accountd_operations[ended->operation],
+			   status_name((enum status_code)its)),
+	    ended->took_ns);
+	if (ended->cause != STORE_CAUSE_NONE) {
+		accountd_telemetry_unavailable(accountd, ended);
+	}
 }
 
 static void
@@ -115,6 +145,7 @@ accountd_telemetry_collect(struct metric_scrape *scrape, void *closure)
 		    (const char *[]){user_service_kind_name(kind)});
 	}
 	metric_put(scrape, ACCOUNTD_STORE_UP, user_service_serving(service), NULL);
+	metric_put(scrape, ACCOUNTD_STORE_WRITABLE, user_service_writing(service), NULL);
 	metric_put(scrape, ACCOUNTD_HASH_QUEUE_LENGTH, (double)user_service_hashing(service), NULL);
 }
 
@@ -141,6 +172,12 @@ accountd_telemetry_make_series(struct accountd_telemetry *accountd)
 	for (size_t i = 0; i < ACCOUNTD_OPERATIONS; i++) {
 		accountd->store_calls[i] =
 		    metric_series(set, ACCOUNTD_STORE_CALLS, &accountd_operations[i]);
+		/* Made before they count anything, so that a rate sees their first. */
+		for (unsigned cause = STORE_CAUSE_AWAY; cause < STORE_CAUSE_FAILED; cause++) {
+			accountd_series(accountd, &accountd->store_unavailable[i][cause],
+			    ACCOUNTD_STORE_UNAVAILABLE, accountd_operations[i],
+			    store_cause_name((enum store_cause)cause));
+		}
 	}
 	accountd->batch_calls = metric_series(set, ACCOUNTD_BATCH_CALLS, NULL);
 	accountd->hash_ns = metric_series(set, ACCOUNTD_HASH_DURATION, NULL);
@@ -239,7 +276,8 @@ accountd_telemetry_count(struct accountd_telemetry *accountd, const struct rpc_c
 
 	metric_observe(
 	    accountd_series(accountd, &accountd_telemetry_codes(accountd, method)[its],
-		ACCOUNTD_CALL_DURATION, method == NULL ? ACCOUNTD_METHOD_NONE : method->name, its),
+		ACCOUNTD_CALL_DURATION, method == NULL ? ACCOUNTD_METHOD_NONE : method->name,
+		status_name((enum status_code)its)),
 	    took_ns);
 	if (waited_ns >= 0) {
 		metric_observe(accountd->queue[method->kind], waited_ns);
@@ -289,8 +327,8 @@ accountd_telemetry_export(const struct accountd_telemetry *accountd, const struc
 }
 
 /*
- * Calls that fail because the store is away are no news: that is logged once,
- * by who watches the store. An unknown outcome is.
+ * Calls that fail because of the store are no news: its causes are logged by
+ * accountd_telemetry_unavailable and by who watches it. An unknown outcome is.
  */
 static bool
 accountd_is_at_fault(const struct error *error)

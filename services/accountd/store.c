@@ -42,11 +42,24 @@ store_set_login(struct store *store, const char *user, const char *password)
 	return store->ops->set_login == NULL || store->ops->set_login(store, user, password);
 }
 
+const char *
+store_cause_name(enum store_cause cause)
+{
+	switch (cause) {
+	case STORE_CAUSE_AWAY: return "away";
+	case STORE_CAUSE_READ_ONLY: return "read_only";
+	case STORE_CAUSE_FULL: return "full";
+	case STORE_CAUSE_IO: return "io";
+	case STORE_CAUSE_FAILED: return "failed";
+	case STORE_CAUSE_NONE:
+	case STORE_CAUSES: break;
+	}
+	return "none";
+}
+
 void
 store_set_observer(struct store *store,
-    void (*observe)(
-	void *closure, enum store_operation operation, enum status_code code, int64_t took_ns),
-    void *closure)
+    void (*observe)(void *closure, const struct store_ended *ended), void *closure)
 {
 	store->observe = observe;
 	store->observe_closure = closure;
@@ -94,23 +107,61 @@ static int64_t
 store_begin(struct store_conn *conn)
 {
 	store_conn_move(conn, STORE_CONN_BUSY);
+	conn->cause = STORE_CAUSE_NONE;
 	return clock_now_ns();
 }
 
 static enum status_code
-store_end(struct store_conn *conn, int64_t begin_ns, unsigned operations, enum status_code code)
+store_end(struct store_conn *conn, int64_t begin_ns, unsigned operations, enum status_code code,
+    const struct error *error)
 {
 	const struct store *store = conn->store;
-	int64_t took_ns = clock_now_ns() - begin_ns;
+	struct store_ended ended = {.code = code,
+	    .cause = code == STATUS_UNAVAILABLE ? conn->cause : STORE_CAUSE_NONE,
+	    .error = code == STATUS_OK ? NULL : error,
+	    .took_ns = clock_now_ns() - begin_ns};
 
 	store_conn_move(conn, conn->ops->conn_is_open(conn) ? STORE_CONN_IDLE : STORE_CONN_CLOSED);
 	for (unsigned i = 0; store->observe != NULL && operations >> i != 0; i++) {
 		if ((operations >> i & 1) != 0) {
-			store->observe(
-			    store->observe_closure, (enum store_operation)i, code, took_ns);
+			ended.operation = (enum store_operation)i;
+			store->observe(store->observe_closure, &ended);
 		}
 	}
 	return code;
+}
+
+/*
+ * Notes what the attempt at a change says of the store. One that was cut off,
+ * or lost its connection, says nothing.
+ */
+static void
+store_note_write(struct store_conn *conn, enum status_code code)
+{
+	if (code == STATUS_OK) {
+		atomic_store(&conn->store->refusal, STORE_CAUSE_NONE);
+	} else if (code == STATUS_UNAVAILABLE && conn->cause != STORE_CAUSE_NONE &&
+		   conn->cause != STORE_CAUSE_AWAY) {
+		atomic_store(&conn->store->refusal, conn->cause);
+	}
+}
+
+/* A deletion, and a user that was refused as a duplicate, may have changed nothing at all. */
+static bool
+store_has_changed(const struct store_write *writes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (writes[i].verb != STORE_DELETE && writes[i].outcome == STORE_DONE) {
+			return true;
+		}
+	}
+	return false;
+}
+
+enum store_cause
+store_refusal(const struct store *store)
+{
+	return atomic_load(&store->refusal);
 }
 
 bool
@@ -124,8 +175,31 @@ store_ping(struct store_conn *conn, int64_t deadline_ns, struct error *error)
 {
 	int64_t begin_ns = store_begin(conn);
 
+	return store_end(conn, begin_ns, 1u << STORE_OPERATION_CHECK,
+	    conn->ops->ping(conn, deadline_ns, error), error);
+}
+
+enum status_code
+store_check_tables(struct store_conn *conn, int64_t deadline_ns, struct error *error)
+{
+	int64_t begin_ns = store_begin(conn);
+
 	return store_end(
-	    conn, begin_ns, 1u << STORE_OPERATION_CHECK, conn->ops->ping(conn, deadline_ns, error));
+	    conn, begin_ns, 0, conn->ops->check_tables(conn, deadline_ns, error), error);
+}
+
+enum status_code
+store_check_writes(struct store_conn *conn, int64_t deadline_ns, struct error *error)
+{
+	bool really = store_refusal(conn->store) != STORE_CAUSE_NONE;
+	int64_t begin_ns = store_begin(conn);
+	enum status_code code = conn->ops->check_writes(conn, deadline_ns, really, error);
+
+	store_note_write(conn, code);
+	if (code == STATUS_INTERNAL) {
+		atomic_store(&conn->store->refusal, STORE_CAUSE_FAILED);
+	}
+	return store_end(conn, begin_ns, 0, code, error);
 }
 
 enum status_code
@@ -147,7 +221,7 @@ store_user_get(struct store_conn *conn, int64_t deadline_ns, const int64_t *ids,
 	}
 	begin_ns = store_begin(conn);
 	return store_end(conn, begin_ns, 1u << STORE_OPERATION_GET,
-	    conn->ops->user_get(conn, deadline_ns, ids, count, arena, rows, error));
+	    conn->ops->user_get(conn, deadline_ns, ids, count, arena, rows, error), error);
 }
 
 enum status_code
@@ -161,7 +235,8 @@ store_user_list(struct store_conn *conn, int64_t deadline_ns, const struct store
 	*count = 0;
 	return store_end(conn, begin_ns, 1u << STORE_OPERATION_LIST,
 	    conn->ops->user_list(
-		conn, deadline_ns, filter, after_id, limit, arena, rows, count, error));
+		conn, deadline_ns, filter, after_id, limit, arena, rows, count, error),
+	    error);
 }
 
 enum store_operation
@@ -180,6 +255,7 @@ store_user_write(struct store_conn *conn, int64_t deadline_ns, struct store_writ
     size_t count, struct error *error)
 {
 	unsigned operations = 0;
+	enum status_code code;
 	int64_t begin_ns;
 
 	if (count == 0) {
@@ -189,8 +265,11 @@ store_user_write(struct store_conn *conn, int64_t deadline_ns, struct store_writ
 		operations |= 1u << store_operation_of(writes[i].verb);
 	}
 	begin_ns = store_begin(conn);
-	return store_end(conn, begin_ns, operations,
-	    conn->ops->user_write(conn, deadline_ns, writes, count, error));
+	code = conn->ops->user_write(conn, deadline_ns, writes, count, error);
+	if (code != STATUS_OK || store_has_changed(writes, count)) {
+		store_note_write(conn, code);
+	}
+	return store_end(conn, begin_ns, operations, code, error);
 }
 
 enum status_code

@@ -6,7 +6,8 @@
  * Every operation has a deadline (on clock_now_ns) and ends with
  *
  *	OK                  done and, if a write, committed and durable
- *	UNAVAILABLE         not done: the database is away. Reason STORE_UNAVAILABLE
+ *	UNAVAILABLE         not done: the database is away, or refuses it now: see
+ *	                    enum store_cause. Reason STORE_UNAVAILABLE
  *	UNAVAILABLE         with reason OUTCOME_UNKNOWN: a commit was sent and not answered
  *	DEADLINE_EXCEEDED   not done in time
  *	RESOURCE_EXHAUSTED  the rows do not fit the arena, or there is no memory
@@ -91,15 +92,36 @@ struct store_write {
 enum status_code store_open(
     struct store **store, const struct store_options *options, struct error *error);
 
+/* Why an operation ended UNAVAILABLE, or why the store refuses changes. */
+enum store_cause {
+	STORE_CAUSE_NONE,
+	STORE_CAUSE_AWAY,      /* it can't be reached, or the connection broke */
+	STORE_CAUSE_READ_ONLY, /* as a replica is, or a file system after an error */
+	STORE_CAUSE_FULL,      /* there is no room left */
+	STORE_CAUSE_IO,        /* its file can't be read or written */
+	STORE_CAUSE_FAILED,    /* a statement that any change needs fails; not UNAVAILABLE */
+	STORE_CAUSES
+};
+
+/* "away", "read_only" and so on; "none". */
+const char *store_cause_name(enum store_cause cause);
+
+/* An operation that has ended. */
+struct store_ended {
+	enum store_operation operation;
+	enum status_code code;
+	enum store_cause cause;    /* where code is UNAVAILABLE */
+	const struct error *error; /* NULL when code is OK, or when nobody asked for it */
+	int64_t took_ns;
+};
+
 /*
  * Has observe called at the end of each operation on users and each ping, by
  * the thread that made it; it must not block. To be set before the first
  * connection is opened.
  */
 void store_set_observer(struct store *store,
-    void (*observe)(
-	void *closure, enum store_operation operation, enum status_code code, int64_t took_ns),
-    void *closure);
+    void (*observe)(void *closure, const struct store_ended *ended), void *closure);
 
 /* Where a connection to the database stands. */
 enum store_conn_state {
@@ -147,6 +169,27 @@ enum status_code store_check_schema(
 
 /* OK when the database answers. */
 enum status_code store_ping(struct store_conn *conn, int64_t deadline_ns, struct error *error);
+
+/*
+ * OK when the tables have what the statements of this program read; INTERNAL,
+ * with the database's words in detail, when a table or column is missing.
+ */
+enum status_code store_check_tables(
+    struct store_conn *conn, int64_t deadline_ns, struct error *error);
+
+/*
+ * OK when the store takes changes: nothing in it is changed to see that, but
+ * while store_refusal has a cause, a row of the service's own is written and
+ * removed. The statuses are those of a write.
+ */
+enum status_code store_check_writes(
+    struct store_conn *conn, int64_t deadline_ns, struct error *error);
+
+/*
+ * Why the store refuses changes, though it may answer reads; STORE_CAUSE_NONE
+ * when the last change, or the last store_check_writes, went well. Any thread.
+ */
+enum store_cause store_refusal(const struct store *store);
 
 /* The secret by which page tokens are signed: the same for all who share the database. */
 enum status_code store_page_key(struct store_conn *conn, int64_t deadline_ns,

@@ -60,6 +60,12 @@ struct store_ops {
 	    struct store_conn *conn, int64_t deadline_ns, int64_t *version, struct error *error);
 
 	enum status_code (*ping)(struct store_conn *conn, int64_t deadline_ns, struct error *error);
+	enum status_code (*check_tables)(
+	    struct store_conn *conn, int64_t deadline_ns, struct error *error);
+
+	/* really: by a change of the setting STORE_SETTING_CHECK, which is gone afterwards. */
+	enum status_code (*check_writes)(
+	    struct store_conn *conn, int64_t deadline_ns, bool really, struct error *error);
 	enum status_code (*page_key)(struct store_conn *conn, int64_t deadline_ns,
 	    uint8_t key[STORE_PAGE_KEY_BYTES], struct error *error);
 	enum status_code (*user_get)(struct store_conn *conn, int64_t deadline_ns,
@@ -74,9 +80,9 @@ struct store_ops {
 
 struct store {
 	const struct store_ops *ops;
-	void (*observe)(
-	    void *closure, enum store_operation operation, enum status_code code, int64_t took_ns);
+	void (*observe)(void *closure, const struct store_ended *ended);
 	void *observe_closure;
+	_Atomic(enum store_cause) refusal;
 	atomic_uint conns[STORE_CONN_STATES]; /* how many are in each */
 };
 
@@ -84,7 +90,11 @@ struct store_conn {
 	const struct store_ops *ops;
 	struct store *store;
 	enum store_conn_state state;
+	enum store_cause cause; /* set by an operation that ends UNAVAILABLE */
 };
+
+/* The row of table setting that check_writes makes. */
+#define STORE_SETTING_CHECK "writeCheck"
 
 /* Opens each kind of store; url is what follows "mysql" or "sqlite:". */
 enum status_code store_mysql_open(

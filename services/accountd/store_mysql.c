@@ -180,6 +180,9 @@ store_mysql_error(const struct store_mysql_conn *conn, enum mysql_end end, struc
 	case MYSQL_END_DUPLICATE:
 	case MYSQL_END_FAILED: break;
 	}
+	if (store_mysql_cause(conn, end) == STORE_CAUSE_FULL) {
+		return store_error_unavailable(error, detail);
+	}
 	return conn->no_memory ? store_error_memory(error) : store_error_failed(error, detail);
 }
 
@@ -199,6 +202,7 @@ store_mysql_attempt(struct store_mysql_conn *conn, int64_t deadline_ns,
 		*end = step(conn, call);
 	}
 	code = store_mysql_error(conn, *end, error);
+	conn->base.cause = store_mysql_cause(conn, *end);
 	if ((*end == MYSQL_END_LOST || *end == MYSQL_END_TIMEOUT) && conn->committing &&
 	    mysql_conn_sent(conn->db)) {
 		*end = MYSQL_END_FAILED;
@@ -342,6 +346,8 @@ static const struct store_ops store_mysql_ops = {
     .conn_is_open = store_mysql_conn_is_open,
     .version = store_mysql_version,
     .ping = store_mysql_ping,
+    .check_tables = store_mysql_check_tables,
+    .check_writes = store_mysql_check_writes,
     .page_key = store_mysql_page_key,
     .user_get = store_mysql_user_get,
     .user_list = store_mysql_user_list,

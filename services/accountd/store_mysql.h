@@ -59,12 +59,19 @@ enum status_code store_mysql_run(struct store_mysql_conn *conn, int64_t deadline
 enum status_code store_mysql_error(
     const struct store_mysql_conn *conn, enum mysql_end end, struct error *error);
 
+/* Why end is UNAVAILABLE. */
+enum store_cause store_mysql_cause(const struct store_mysql_conn *conn, enum mysql_end end);
+
 /* Reads the schema's version into *call, an int64_t; a step. */
 enum mysql_end store_mysql_read_version(struct store_mysql_conn *conn, void *call);
 
 /* The number in a column; 0 for NULL. */
 int64_t store_mysql_number(const struct mysql_row *row, unsigned column);
 
+enum status_code store_mysql_check_tables(
+    struct store_conn *base, int64_t deadline_ns, struct error *error);
+enum status_code store_mysql_check_writes(
+    struct store_conn *base, int64_t deadline_ns, bool really, struct error *error);
 enum status_code store_mysql_user_get(struct store_conn *base, int64_t deadline_ns,
     const int64_t *ids, size_t count, struct arena *arena, struct user *rows, struct error *error);
 enum status_code store_mysql_user_list(struct store_conn *base, int64_t deadline_ns,

@@ -227,6 +227,16 @@ store_sqlite_statement(
 }
 
 int
+store_sqlite_try(struct store_sqlite_conn *conn, enum store_sqlite_statement which)
+{
+	sqlite3_stmt *statement = NULL;
+	int result = sqlite3_prepare_v2(conn->db, store_sqlite_texts[which], -1, &statement, NULL);
+
+	sqlite3_finalize(statement);
+	return result;
+}
+
+int
 store_sqlite_do(struct store_sqlite_conn *conn, enum store_sqlite_statement which)
 {
 	sqlite3_stmt *statement;
@@ -264,7 +274,9 @@ store_sqlite_error(struct store_sqlite_conn *conn, int result, struct error *err
 	case SQLITE_NOMEM: return store_error_memory(error);
 	case SQLITE_NOTADB: return store_sqlite_bad_path(error, conn->path, "it is not a database");
 	case SQLITE_IOERR:
-		if (conn->committing) {
+		/* What there was no room for is not written. */
+		if (conn->committing && !(result == SQLITE_IOERR_WRITE &&
+					    store_sqlite_cause(conn, result) == STORE_CAUSE_FULL)) {
 			return store_error_unknown(error, detail);
 		}
 		return store_error_unavailable(error, detail);
@@ -308,6 +320,7 @@ store_sqlite_attempt(struct store_sqlite_conn *conn, int64_t deadline_ns,
 		result = step(conn, call);
 	}
 	store_sqlite_error(conn, result, error);
+	conn->base.cause = store_sqlite_cause(conn, result);
 	conn->committing = true;
 	if (conn->db != NULL && !sqlite3_get_autocommit(conn->db) &&
 	    sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK) {
@@ -470,6 +483,8 @@ static const struct store_ops store_sqlite_ops = {
     .conn_is_open = store_sqlite_conn_is_open,
     .version = store_sqlite_version,
     .ping = store_sqlite_ping,
+    .check_tables = store_sqlite_check_tables,
+    .check_writes = store_sqlite_check_writes,
     .page_key = store_sqlite_page_key,
     .user_get = store_sqlite_user_get,
     .user_list = store_sqlite_user_list,

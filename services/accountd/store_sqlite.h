@@ -58,6 +58,9 @@ int store_sqlite_statement(
 /* Runs a statement without parameters and rows. */
 int store_sqlite_do(struct store_sqlite_conn *conn, enum store_sqlite_statement which);
 
+/* Compiles a statement anew, to see whether the tables have what it names. */
+int store_sqlite_try(struct store_sqlite_conn *conn, enum store_sqlite_statement which);
+
 /* Commits; whether that happened is not known when it ends with an I/O error. */
 int store_sqlite_commit(struct store_sqlite_conn *conn);
 
@@ -72,9 +75,16 @@ enum status_code store_sqlite_run(struct store_sqlite_conn *conn, int64_t deadli
 enum status_code store_sqlite_error(
     struct store_sqlite_conn *conn, int result, struct error *error);
 
+/* Why result is UNAVAILABLE, or an unknown outcome. */
+enum store_cause store_sqlite_cause(const struct store_sqlite_conn *conn, int result);
+
 /* Reads the schema's version into *call, an int64_t; a step. */
 int store_sqlite_read_version(struct store_sqlite_conn *conn, void *call);
 
+enum status_code store_sqlite_check_tables(
+    struct store_conn *base, int64_t deadline_ns, struct error *error);
+enum status_code store_sqlite_check_writes(
+    struct store_conn *base, int64_t deadline_ns, bool really, struct error *error);
 enum status_code store_sqlite_user_get(struct store_conn *base, int64_t deadline_ns,
     const int64_t *ids, size_t count, struct arena *arena, struct user *rows, struct error *error);
 enum status_code store_sqlite_user_list(struct store_conn *base, int64_t deadline_ns,

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,12 +16,18 @@
 #define STORE_WATCH_AWAY_MS     100
 #define STORE_WATCH_PATIENCE_MS 1000
 
+#define STORE_WATCH_AWAY        "the store does not answer"
+
 struct store_watch {
+	struct store *store;
 	struct store_conn *conn;                /* the thread's own */
 	uint8_t page_key[STORE_PAGE_KEY_BYTES]; /* of all threads once ready is true */
 	atomic_bool ready;                      /* the schema fits */
-	atomic_bool serving;       /* ready, and the store answered when it was asked last */
-	char told[ERROR_TEXT_MAX]; /* what was last logged to be wrong; the thread's own */
+	_Atomic(const char *) problem;          /* what the last look found, or NULL */
+
+	/* The thread's own: what was last logged to be wrong, or empty. */
+	char told[ERROR_TEXT_MAX];
+	char told_refusal[ERROR_TEXT_MAX];
 
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards stopping */
@@ -28,10 +35,16 @@ struct store_watch {
 	bool stopping;
 };
 
+static int64_t
+store_watch_soon_ns(void)
+{
+	return clock_now_ns() + STORE_WATCH_PATIENCE_MS * CLOCK_NS_PER_MS;
+}
+
 static bool
 store_watch_prepare(struct store_watch *watch, struct error *error)
 {
-	int64_t deadline_ns = clock_now_ns() + STORE_WATCH_PATIENCE_MS * CLOCK_NS_PER_MS;
+	int64_t deadline_ns = store_watch_soon_ns();
 
 	if (store_check_schema(watch->conn, deadline_ns, error) != STATUS_OK ||
 	    store_page_key(watch->conn, deadline_ns, watch->page_key, error) != STATUS_OK) {
@@ -41,28 +54,79 @@ store_watch_prepare(struct store_watch *watch, struct error *error)
 	return true;
 }
 
-static bool
+/*
+ * Asks for what reads need. A table that is locked is there: where the store
+ * answers, a check that was cut off finds no fault.
+ */
+static enum status_code
 store_watch_look(struct store_watch *watch, struct error *error)
 {
-	int64_t deadline_ns;
+	enum status_code code;
 
 	if (!atomic_load(&watch->ready) && !store_watch_prepare(watch, error)) {
-		return false;
+		return error->code;
 	}
-	deadline_ns = clock_now_ns() + STORE_WATCH_PATIENCE_MS * CLOCK_NS_PER_MS;
-	return store_ping(watch->conn, deadline_ns, error) == STATUS_OK;
+	code = store_ping(watch->conn, store_watch_soon_ns(), error);
+	if (code == STATUS_OK) {
+		code = store_check_tables(watch->conn, store_watch_soon_ns(), error);
+		code = code == STATUS_DEADLINE_EXCEEDED ? STATUS_OK : code;
+	}
+	return code;
 }
 
-/* Logs what is new. */
-static void
-store_watch_tell(struct store_watch *watch, bool was, bool is, const struct error *error)
+static const char *
+store_watch_problem_of(enum status_code code)
 {
-	if (is && !was) {
+	switch (code) {
+	case STATUS_OK: return NULL;
+	case STATUS_UNAVAILABLE:
+	case STATUS_DEADLINE_EXCEEDED: return STORE_WATCH_AWAY;
+	default: return "the store's tables are not as this program needs them";
+	}
+}
+
+/* True when what is wrong is not what was logged last, which it is from now on. */
+static bool
+store_watch_is_news(char told[ERROR_TEXT_MAX], const struct error *error)
+{
+	char now[ERROR_TEXT_MAX];
+
+	snprintf(now, sizeof(now), "%.250s %.250s", error->message, error->detail);
+	if (strcmp(told, now) == 0) {
+		return false;
+	}
+	memcpy(told, now, sizeof(now));
+	return true;
+}
+
+static void
+store_watch_tell(struct store_watch *watch, const char *was, const struct error *error)
+{
+	const char *is = atomic_load(&watch->problem);
+
+	if (is == NULL && was != NULL) {
 		log_info("the store answers");
 		watch->told[0] = '\0';
-	} else if (!is && strcmp(watch->told, error->message) != 0) {
+	} else if (is != NULL && store_watch_is_news(watch->told, error)) {
 		log_error("the store cannot be used: waiting for it", error, NULL, 0);
-		memcpy(watch->told, error->message, sizeof(watch->told));
+	}
+}
+
+/* What it finds is known by store_refusal. */
+static void
+store_watch_look_at_writes(struct store_watch *watch)
+{
+	struct error error = {0};
+	enum status_code code = store_check_writes(watch->conn, store_watch_soon_ns(), &error);
+	enum store_cause cause = store_refusal(watch->store);
+
+	if (cause == STORE_CAUSE_NONE && watch->told_refusal[0] != '\0') {
+		log_info("the store takes changes again");
+		watch->told_refusal[0] = '\0';
+	} else if (cause != STORE_CAUSE_NONE && code != STATUS_OK &&
+		   store_watch_is_news(watch->told_refusal, &error)) {
+		log_error("the store refuses changes: only reads are answered", &error,
+		    (const struct log_field[]){LOG_STR("cause", store_cause_name(cause))}, 1);
 	}
 }
 
@@ -90,17 +154,21 @@ static void *
 store_watch_run(void *closure)
 {
 	struct store_watch *watch = closure;
-	bool is = false;
+	bool serving;
 
 	pthread_setname_np(pthread_self(), "store-watch");
 	do {
+		const char *was = atomic_load(&watch->problem);
 		struct error error = {0};
-		bool was = is;
 
-		is = store_watch_look(watch, &error);
-		atomic_store(&watch->serving, is);
-		store_watch_tell(watch, was, is, &error);
-	} while (store_watch_wait(watch, is ? STORE_WATCH_INTERVAL_MS : STORE_WATCH_AWAY_MS));
+		atomic_store(
+		    &watch->problem, store_watch_problem_of(store_watch_look(watch, &error)));
+		store_watch_tell(watch, was, &error);
+		serving = store_watch_serving(watch);
+		if (serving) {
+			store_watch_look_at_writes(watch);
+		}
+	} while (store_watch_wait(watch, serving ? STORE_WATCH_INTERVAL_MS : STORE_WATCH_AWAY_MS));
 	return NULL;
 }
 
@@ -127,6 +195,8 @@ store_watch_new(struct store *store)
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&watch->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+	watch->store = store;
+	atomic_store(&watch->problem, STORE_WATCH_AWAY);
 	watch->conn = store_conn_open(store);
 	if (watch->conn == NULL) {
 		store_watch_free(watch);
@@ -169,7 +239,13 @@ store_watch_page_key(const struct store_watch *watch)
 bool
 store_watch_serving(const struct store_watch *watch)
 {
-	return atomic_load(&watch->serving);
+	return store_watch_problem(watch) == NULL;
+}
+
+const char *
+store_watch_problem(const struct store_watch *watch)
+{
+	return atomic_load(&watch->problem);
 }
 
 void

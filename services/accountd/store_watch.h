@@ -1,6 +1,11 @@
 /*
- * A thread that looks after a store: whether its schema fits, whether it answers.
- * It asks every second, and more often while the store is away.
+ * A thread that looks after a store: whether its schema fits, whether it
+ * answers, still has the tables that are read, and takes changes. It asks every
+ * second, and more often while the store can't be used; the log has each change.
+ *
+ * A store that refuses changes still serves: reads are answered, and with every
+ * instance on the same database nobody would be left to answer them. That it
+ * does is known by store_refusal.
  */
 #ifndef ACCOUNTD_STORE_WATCH_H
 #define ACCOUNTD_STORE_WATCH_H
@@ -23,8 +28,11 @@ enum status_code store_watch_start(
  */
 const uint8_t *store_watch_page_key(const struct store_watch *watch);
 
-/* True while the store answers and its schema fits. Never blocks. */
+/* True while the store answers and has the tables that are read. Never blocks. */
 bool store_watch_serving(const struct store_watch *watch);
+
+/* Why it does not serve, as static text, or NULL. Never blocks. */
+const char *store_watch_problem(const struct store_watch *watch);
 
 /* Joins the thread and clears *watch. NULL is fine. */
 void store_watch_stop(struct store_watch **watch);

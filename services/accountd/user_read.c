@@ -238,6 +238,17 @@ user_list_run(void *closure, struct rpc_call **calls, size_t count)
 	}
 }
 
+/* Whoever asks how the service is wants to know of its writes too; who chooses an instance does not. */
+static void
+user_health_refused(struct rpc_call **calls, size_t count)
+{
+	struct error error;
+
+	error_set(&error, STATUS_UNAVAILABLE, "STORE_UNAVAILABLE",
+	    "the database refuses changes; reads are answered");
+	user_fail_all(calls, count, &error);
+}
+
 /* All who ask together share one look at the store. */
 void
 user_health_run(void *closure, struct rpc_call **calls, size_t count)
@@ -252,6 +263,10 @@ user_health_run(void *closure, struct rpc_call **calls, size_t count)
 	user_share(worker->service, STORE_OPERATION_CHECK, count);
 	if (store_ping(worker->conn, user_latest_deadline_ns(calls, count), &error) != STATUS_OK) {
 		user_fail_all(calls, count, &error);
+		return;
+	}
+	if (!user_service_writing(worker->service)) {
+		user_health_refused(calls, count);
 		return;
 	}
 	response.message = (char *)(uintptr_t) "I'm Healthy!";

@@ -71,7 +71,7 @@ user_start_queued(struct rpc_call *call, void *closure)
 	rpc_pool_submit(service->workers, rpc_call_method(call)->kind, call);
 }
 
-/* A store that is away, or stands still, is no reason to wait for a worker. */
+/* A store that is away, stands still or lacks its tables is no reason to wait for a worker. */
 void
 user_start_health(struct rpc_call *call, void *closure)
 {
@@ -253,9 +253,19 @@ user_service_started(void *closure)
 bool
 user_service_serving(void *closure)
 {
-	const struct user_service *service = closure;
+	return user_service_problem(closure) == NULL;
+}
 
-	return store_watch_serving(service->watch);
+const char *
+user_service_problem(const struct user_service *service)
+{
+	return store_watch_problem(service->watch);
+}
+
+bool
+user_service_writing(const struct user_service *service)
+{
+	return store_refusal(service->options.store) == STORE_CAUSE_NONE;
 }
 
 void

@@ -52,8 +52,15 @@ const struct rpc_method *user_service_methods(size_t *count);
 /* For rpc_server_options.started. */
 void user_service_started(void *service);
 
-/* True while the store answers and its schema fits. Never blocks. */
+/*
+ * True while reads can be answered: the store answers and has the tables that
+ * are read. problem: NULL then, else why not, as static text. Neither blocks.
+ */
 bool user_service_serving(void *service);
+const char *user_service_problem(const struct user_service *service);
+
+/* False while the store refuses changes, though it may answer reads. Never blocks. */
+bool user_service_writing(const struct user_service *service);
 
 /* Queues of the store's workers, by the kind of their methods. */
 #define USER_KINDS 5

@@ -1,0 +1,103 @@
+/* Whether the database has what the statements name, and takes changes. */
+#include <string.h>
+
+#include "services/accountd/store_mysql.h"
+
+/* What a server without room says; numbers below 1000 are those of its files. */
+#define STORE_MYSQL_WRITE_FAILED 3
+#define STORE_MYSQL_DISK_FULL    1021
+#define STORE_MYSQL_ENGINE_ERROR 1030
+#define STORE_MYSQL_TABLE_FULL   1114
+
+/* Servers that are not ready, as a node of Galera, refuse reads too. */
+#define STORE_MYSQL_NOT_READY 1047
+
+static bool
+store_mysql_is_full(const struct store_mysql_conn *conn)
+{
+	switch (mysql_conn_error(conn->db)) {
+	case STORE_MYSQL_DISK_FULL:
+	case STORE_MYSQL_TABLE_FULL: return true;
+	case STORE_MYSQL_WRITE_FAILED:
+	case STORE_MYSQL_ENGINE_ERROR:
+		return strstr(mysql_conn_error_text(conn->db), "No space left") != NULL;
+	default: return false;
+	}
+}
+
+enum store_cause
+store_mysql_cause(const struct store_mysql_conn *conn, enum mysql_end end)
+{
+	switch (end) {
+	case MYSQL_END_REFUSED:
+		return mysql_conn_error(conn->db) == STORE_MYSQL_NOT_READY ? STORE_CAUSE_AWAY
+									   : STORE_CAUSE_READ_ONLY;
+	case MYSQL_END_UNREACHABLE:
+	case MYSQL_END_LOST:
+	case MYSQL_END_TIMEOUT: return STORE_CAUSE_AWAY;
+	case MYSQL_END_FAILED:
+		return !conn->no_memory && store_mysql_is_full(conn) ? STORE_CAUSE_FULL
+								     : STORE_CAUSE_NONE;
+	case MYSQL_END_OK:
+	case MYSQL_END_DUPLICATE:
+	case MYSQL_END_CONFLICT: break;
+	}
+	return STORE_CAUSE_NONE;
+}
+
+static enum mysql_end
+store_mysql_each(struct store_mysql_conn *conn, const char *const *texts, size_t count)
+{
+	enum mysql_end end = MYSQL_END_OK;
+
+	for (size_t i = 0; i < count && end == MYSQL_END_OK; i++) {
+		end = store_mysql_text(conn, texts[i]);
+	}
+	return end;
+}
+
+static enum mysql_end
+store_mysql_do_check_tables(struct store_mysql_conn *conn, void *call)
+{
+	static const char *const reads[] = {
+	    "SELECT id, accountID, name, email, role, password, emailKey FROM user WHERE id = 0",
+	    "SELECT value FROM setting WHERE name = 'pageKey'",
+	};
+
+	(void)call;
+	return store_mysql_each(conn, reads, sizeof(reads) / sizeof(reads[0]));
+}
+
+enum status_code
+store_mysql_check_tables(struct store_conn *base, int64_t deadline_ns, struct error *error)
+{
+	return store_mysql_run(
+	    (struct store_mysql_conn *)base, deadline_ns, store_mysql_do_check_tables, NULL, error);
+}
+
+/* A server that is read-only refuses what would change nothing as well. */
+static enum mysql_end
+store_mysql_do_check_writes(struct store_mysql_conn *conn, void *call)
+{
+	static const char *const writes[] = {
+	    "INSERT INTO user (accountID, name, email, emailKey, role, password)"
+	    " SELECT accountID, name, email, emailKey, role, password FROM user WHERE FALSE",
+	    "UPDATE user SET accountID = 0, name = '', email = '', emailKey = '', role = 0,"
+	    " password = '' WHERE FALSE",
+	    "DELETE FROM user WHERE FALSE",
+	    "REPLACE INTO setting (name, value) VALUES ('" STORE_SETTING_CHECK
+	    "', REPEAT('x', 1024))",
+	    "DELETE FROM setting WHERE name = '" STORE_SETTING_CHECK "'",
+	};
+	const bool *really = call;
+
+	return store_mysql_each(conn, writes, *really ? sizeof(writes) / sizeof(writes[0]) : 3);
+}
+
+enum status_code
+store_mysql_check_writes(
+    struct store_conn *base, int64_t deadline_ns, bool really, struct error *error)
+{
+	return store_mysql_run((struct store_mysql_conn *)base, deadline_ns,
+	    store_mysql_do_check_writes, &really, error);
+}
