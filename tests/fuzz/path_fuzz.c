@@ -21,6 +21,7 @@ path_fuzz_find(const struct route_table *table, const char *verb, struct route_t
 {
 	struct arena *arena = arena_new(0);
 	struct route_match match;
+	struct schema_path field;
 	const char *allow = NULL;
 	struct error error = {0};
 
@@ -28,10 +29,11 @@ path_fuzz_find(const struct route_table *table, const char *verb, struct route_t
 	    NULL, arena, &match, &allow, &error)) {
 	case ROUTE_FOUND:
 		assert(match.route != NULL);
-		for (size_t i = 0; i < match.route->param_count; i++) {
+		for (size_t i = 0; i < match.route->template.variable_count; i++) {
 			assert(match.params[i].len <= path.len);
 		}
-		route_query_field(match.route, path.data, path.len);
+		assert(!route_query_field(match.route, path.data, path.len, &field) ||
+		       field.depth > 0);
 		break;
 	case ROUTE_MALFORMED:
 	case ROUTE_WRONG_CONDITION: assert(error.message[0] != '\0'); break;
