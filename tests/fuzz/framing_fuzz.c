@@ -1,7 +1,7 @@
 /*
  * Any bytes as requests of a connection of HTTP/1, in pieces of any size: the guard
  * and a reference parser must agree on where each request ends and what its body is,
- * or both find none.
+ * or both find none; and the HTTP library must take each for just that request.
  *
  * The first byte of the input seeds the pieces.
  */
@@ -12,6 +12,7 @@
 
 #include "common/status.h"
 #include "gateway/gw_guard.h"
+#include "tests/fuzz/framing_library.h"
 #include "tests/fuzz/framing_reference.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -92,6 +93,21 @@ connection_take(struct connection *connection)
 	gw_guard_init(&connection->guard, limits.head_max);
 }
 
+/* What the guard says of the request that it found. */
+static void
+connection_ask_library(const struct connection *connection)
+{
+	const struct gw_guard *guard = &connection->guard;
+	const struct library_request expected = {.method = connection->bytes + guard->method.at,
+	    .method_len = guard->method.len,
+	    .target = connection->bytes + guard->target.at,
+	    .target_len = guard->target.len,
+	    .body = connection->bytes + guard->head_len,
+	    .body_len = guard->size - guard->head_len};
+
+	library_check(connection->bytes, guard->size, &expected);
+}
+
 static void
 connection_check_refusal(const struct connection *connection, enum gw_guard_result result)
 {
@@ -132,6 +148,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				   request.body_len) == 0);
 			assert(connection.guard.persistent == request.persistent);
 			at += request.end;
+			connection_ask_library(&connection);
 			connection_take(&connection);
 		}
 	}
