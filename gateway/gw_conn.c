@@ -202,47 +202,11 @@ gw_conn_of(const h2o_req_t *req)
 	return req->conn->callbacks->get_socket(req->conn)->on_close.data;
 }
 
-static void
-gw_conn_unwatch(struct gw_conn *conn)
-{
-	conn->watched = NULL;
-}
-
-/* Something has come, which is left where it is: the request points into the buffer it would go to. */
-static void
-gw_conn_peek(h2o_socket_t *sock, const char *err)
-{
-	struct gw_conn *conn = sock->on_close.data;
-	struct gw_request *request = conn->watched;
-	char byte;
-	ssize_t came = recv(h2o_socket_get_fd(sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	(void)err;
-	if (came < 0 && (errno == EAGAIN || errno == EINTR)) {
-		return;
-	}
-	h2o_socket_read_stop(sock);
-	gw_conn_unwatch(conn);
-	if (came <= 0 && request != NULL) {
-		gw_request_gone(request);
-	}
-}
-
-void
-gw_conn_watch(struct gw_conn *conn, struct gw_request *request)
-{
-	if (conn->http2 || conn->watched != NULL) {
-		return;
-	}
-	conn->watched = request;
-	h2o_socket_read_start(conn->sock, gw_conn_peek);
-}
-
 void
 gw_conn_request_ended(struct gw_conn *conn, bool answered)
 {
 	conn->requests++;
-	gw_conn_unwatch(conn);
+	gw_watch_end(conn);
 	if (!conn->http2) {
 		gw_intake_request_ended(conn);
 	}

@@ -13,8 +13,7 @@
 #include "gateway/gw_intake.h"
 #include "gateway/gw_loop.h"
 #include "gateway/gw_patience.h"
-
-struct gw_request;
+#include "gateway/gw_watch.h"
 
 /* What a connection waits for from its client. */
 enum gw_conn_phase {
@@ -34,11 +33,11 @@ struct gw_conn {
 	struct timeval connected_at;
 	bool sniffed;
 	bool http2;
-	bool cut;                   /* what it still brings is not worth an answer */
-	struct gw_request *watched; /* NULL: the library reads, or nobody does */
-	int linger_fd;              /* a second descriptor of the socket; -1: it does not linger */
-	uint64_t requests;          /* that have ended */
-	unsigned resets; /* streams that ended before their answer, less those answered */
+	bool cut; /* what it still brings is not worth an answer */
+	struct gw_watch watch;
+	int linger_fd;     /* a second descriptor of the socket; -1: it does not linger */
+	uint64_t requests; /* that have ended */
+	unsigned resets;   /* streams that ended before their answer, less those answered */
 
 	/* What the last sweep found, and when it found it first. */
 	enum gw_conn_phase phase;
@@ -52,14 +51,6 @@ void gw_conn_accept(h2o_socket_t *listener, const char *err);
 
 /* The connection of a request. */
 struct gw_conn *gw_conn_of(const h2o_req_t *req);
-
-/*
- * Watches the connection of a request that waits for a service, until it ends:
- * gw_request_gone is called when the client has closed it. The library does not
- * read meanwhile; that it is watched also spares it to stop polling and to begin
- * again. Nothing for HTTP/2, whose connections are always read.
- */
-void gw_conn_watch(struct gw_conn *conn, struct gw_request *request);
 
 /* A request of the connection has ended, with its answer or before it. */
 void gw_conn_request_ended(struct gw_conn *conn, bool answered);

@@ -38,7 +38,7 @@ gw_request_call(
 		return false;
 	}
 	gw_request_move(request, GW_REQUEST_CALLING);
-	gw_conn_watch(request->conn, request);
+	gw_watch_begin(request->conn, request);
 	return true;
 }
 

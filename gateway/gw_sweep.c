@@ -98,6 +98,7 @@ gw_sweep_conn(struct gw_conn *conn, int64_t now_ns)
 	if (conn->sniffed) {
 		gw_sweep_note(conn, conn->sock->input->size == 0 ? GW_CONN_IDLE : GW_CONN_HEAD);
 	}
+	gw_watch_sweep(conn, now_ns);
 	phase_ns = now_ns - conn->phase_since_ns;
 	if (phase_ns > gw_sweep_patience_ns(conn) || gw_sweep_is_needless(conn, phase_ns)) {
 		gw_conn_cut(conn);

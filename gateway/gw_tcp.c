@@ -3,6 +3,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -47,6 +48,14 @@ gw_tcp_has_unread(int fd)
 	int unread = 0;
 
 	return ioctl(fd, SIOCINQ, &unread) == 0 && unread > 0;
+}
+
+bool
+gw_tcp_is_dead(int fd)
+{
+	struct pollfd polled = {.fd = fd};
+
+	return poll(&polled, 1, 0) == 1 && (polled.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 void

@@ -17,6 +17,9 @@ uint64_t gw_tcp_taken(int fd);
 /* True when the client has sent bytes that were not read. */
 bool gw_tcp_has_unread(int fd);
 
+/* True when the connection has ended both ways, as after a reset. */
+bool gw_tcp_is_dead(int fd);
+
 /* When fd is closed, the client will be told of an error, and what it has not taken is thrown away. */
 void gw_tcp_abort(int fd);
 

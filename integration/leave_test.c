@@ -1,13 +1,19 @@
-/* A client on HTTP/1 that leaves while a service works for it: the call is given up at once. */
+/*
+ * A client on HTTP/1 that leaves while a service works for it: the call is given up.
+ * One that has only closed its half of the connection gets its answer.
+ */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "integration/scrape.h"
 #include "integration/stack.h"
 #include "integration/wire.h"
 
@@ -18,6 +24,9 @@ static struct stack stack = {
     .store = STACK_SQLITE,
     .gatewayd_flags = {"--request-timeout-ms=600000", "--log-level=debug"},
 };
+
+static char admin_flag[64];
+static struct http *admin;
 
 static int
 send_request(const char *request)
@@ -42,6 +51,84 @@ the_call_of_a_client_that_leaves_is_given_up(void **state)
 	process_await_log(&stack.gatewayd, mark, "\"requestId\":\"left\"");
 	process_signal(&stack.accountd[0], SIGCONT);
 	stack_await(&stack, "/accountdhealth", 200);
+}
+
+/* As when it is killed, with an answer unread or by choice: the system says so at once. */
+static void
+the_call_of_a_client_whose_connection_is_reset_is_given_up(void **state)
+{
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	long mark = process_log_mark(&stack.gatewayd);
+	int fd;
+
+	(void)state;
+	process_signal(&stack.accountd[0], SIGSTOP);
+	fd = send_request("GET /users/41 HTTP/1.1\r\nHost: x\r\nX-Request-Id: reset\r\n\r\n");
+	scrape_await(admin, "mockvideo_http_requests_in_flight", 1);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(fd);
+	process_await_log(&stack.gatewayd, mark, "\"requestId\":\"reset\"");
+	assert_true(process_log_has(&stack.gatewayd, mark, "\"status\":499"));
+	process_signal(&stack.accountd[0], SIGCONT);
+	stack_await(&stack, "/accountdhealth", 200);
+}
+
+static void
+a_client_that_closes_its_half_is_answered(void **state)
+{
+	static const char *const requests[] = {
+	    "GET /users/41 HTTP/1.1\r\nHost: x\r\n\r\n",
+	    "GET /users/41 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+	};
+	char answer[ANSWER_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		int fd;
+
+		process_signal(&stack.accountd[0], SIGSTOP);
+		fd = send_request(requests[i]);
+		shutdown(fd, SHUT_WR);
+		process_signal(&stack.accountd[0], SIGCONT);
+		wire_receive_all(fd, answer, sizeof(answer));
+		assert_non_null(strstr(answer, "HTTP/1.1 404 "));
+		assert_non_null(strstr(answer, "user 41 not found"));
+	}
+}
+
+/* An answer that takes long is announced, which tells such a client from one that has left. */
+static void
+a_client_that_closes_its_half_is_told_that_its_answer_takes_long(void **state)
+{
+	char answer[ANSWER_MAX];
+	int fd;
+
+	(void)state;
+	process_signal(&stack.accountd[0], SIGSTOP);
+	fd = send_request("GET /users/41 HTTP/1.1\r\nHost: x\r\n\r\n");
+	shutdown(fd, SHUT_WR);
+	wire_await(fd, "\r\n\r\n", answer, sizeof(answer));
+	assert_string_equal(answer, "HTTP/1.1 100 Continue\r\n\r\n");
+	process_signal(&stack.accountd[0], SIGCONT);
+	wire_receive_all(fd, answer, sizeof(answer));
+	assert_int_equal(strncmp(answer, "HTTP/1.1 404 ", 13), 0);
+	assert_non_null(strstr(answer, "\r\nConnection: close\r\n"));
+	assert_non_null(strstr(answer, "user 41 not found"));
+}
+
+static void
+requests_before_the_half_was_closed_are_all_answered(void **state)
+{
+	static const char both[] = "GET /users/41 HTTP/1.1\r\nHost: x\r\n\r\n"
+				   "GET /users/42 HTTP/1.1\r\nHost: x\r\n\r\n";
+	char answer[ANSWER_MAX];
+	int fd = send_request(both);
+
+	(void)state;
+	shutdown(fd, SHUT_WR);
+	wire_receive_all(fd, answer, sizeof(answer));
+	assert_non_null(strstr(answer, "user 41 not found"));
+	assert_non_null(strstr(strstr(answer, "user 41 not found"), "user 42 not found"));
 }
 
 /* The second request waits in the socket, unread, and is answered after the first. */
@@ -87,8 +174,15 @@ a_request_that_comes_while_another_is_answered_is_read_after_it(void **state)
 static int
 start(void **state)
 {
+	unsigned port = process_free_port();
+	char url[STACK_URL_MAX];
+
 	(void)state;
+	snprintf(admin_flag, sizeof(admin_flag), "--admin-listen=127.0.0.1:%u", port);
+	stack.gatewayd_flags[2] = admin_flag;
 	stack_start(&stack);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
+	admin = http_new(url);
 	return 0;
 }
 
@@ -96,6 +190,7 @@ static int
 stop(void **state)
 {
 	(void)state;
+	http_free(&admin);
 	stack_stop(&stack);
 	return 0;
 }
@@ -105,6 +200,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_call_of_a_client_that_leaves_is_given_up),
+	    cmocka_unit_test(the_call_of_a_client_whose_connection_is_reset_is_given_up),
+	    cmocka_unit_test(a_client_that_closes_its_half_is_answered),
+	    cmocka_unit_test(a_client_that_closes_its_half_is_told_that_its_answer_takes_long),
+	    cmocka_unit_test(requests_before_the_half_was_closed_are_all_answered),
 	    cmocka_unit_test(requests_that_are_sent_ahead_are_answered_in_turn),
 	    cmocka_unit_test(a_request_that_comes_while_another_is_answered_is_read_after_it),
 	};
