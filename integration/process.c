@@ -128,8 +128,14 @@ process_running(struct process *process)
 void
 process_signal(struct process *process, int signal)
 {
+	siginfo_t info;
+
 	assert_true(process->pid > 0);
 	assert_int_equal(kill(process->pid, signal), 0);
+	if (signal == SIGSTOP) {
+		assert_int_equal(
+		    waitid(P_PID, (id_t)process->pid, &info, WSTOPPED | WEXITED | WNOWAIT), 0);
+	}
 }
 
 /* Clock ticks that it has run, on any processor. */

@@ -35,6 +35,7 @@ int process_wait_exit(struct process *process, int timeout_s);
 /* True while it runs; reaps it if it has ended by itself. */
 bool process_running(struct process *process);
 
+/* After SIGSTOP it returns when all threads of the process stand. */
 void process_signal(struct process *process, int signal);
 
 /* Waits until none of them (NULL-terminated) has used a processor for a while. */
