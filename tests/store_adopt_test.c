@@ -165,6 +165,11 @@ users_that_break_the_rules_of_text_are_kept_and_told(void **state)
 	assert_non_null(strstr(told, "user 6 is kept, but its name must have 1 to 255 characters"));
 	assert_null(strstr(told, "user 7 "));
 	assert_null(strstr(told, "user 93 "));
+	/* The query of docs/operating.md for those that this finds. */
+	test_assert_rows(
+	    "SELECT id FROM user WHERE email REGEXP '[\\\\p{C}\\\\p{Z}]' OR name REGEXP "
+	    "'[\\\\p{Cc}\\\\p{Zl}\\\\p{Zp}]' ORDER BY id",
+	    "40\n91\n92\n");
 	/* 6, 40, 91 and 92. */
 	assert_non_null(strstr(told, "4 users are kept with a name or e-mail address"));
 }

@@ -180,7 +180,7 @@ store_mysql_error(const struct store_mysql_conn *conn, enum mysql_end end, struc
 	case MYSQL_END_DUPLICATE:
 	case MYSQL_END_FAILED: break;
 	}
-	if (store_mysql_cause(conn, end) == STORE_CAUSE_FULL) {
+	if (store_mysql_cause(conn, end) != STORE_CAUSE_NONE) {
 		return store_error_unavailable(error, detail);
 	}
 	return conn->no_memory ? store_error_memory(error) : store_error_failed(error, detail);

@@ -3,25 +3,28 @@
 
 #include "services/accountd/store_mysql.h"
 
-/* What a server without room says; numbers below 1000 are those of its files. */
-#define STORE_MYSQL_WRITE_FAILED 3
-#define STORE_MYSQL_DISK_FULL    1021
-#define STORE_MYSQL_ENGINE_ERROR 1030
-#define STORE_MYSQL_TABLE_FULL   1114
-
 /* Servers that are not ready, as a node of Galera, refuse reads too. */
 #define STORE_MYSQL_NOT_READY 1047
 
-static bool
-store_mysql_is_full(const struct store_mysql_conn *conn)
+/* What a layer before sharded servers says to a statement that it can't split. */
+#define STORE_MYSQL_NOT_SUPPORTED 1235
+
+/* Why the server failed a statement that another time it would do. Below 1000: of its files. */
+static enum store_cause
+store_mysql_cause_of_failure(const struct store_mysql_conn *conn)
 {
 	switch (mysql_conn_error(conn->db)) {
-	case STORE_MYSQL_DISK_FULL:
-	case STORE_MYSQL_TABLE_FULL: return true;
-	case STORE_MYSQL_WRITE_FAILED:
-	case STORE_MYSQL_ENGINE_ERROR:
-		return strstr(mysql_conn_error_text(conn->db), "No space left") != NULL;
-	default: return false;
+	case 1021: /* disk full */
+	case 1114: /* table full */ return STORE_CAUSE_FULL;
+	case 3:    /* error writing file */
+	case 1030: /* error of the engine */
+		return strstr(mysql_conn_error_text(conn->db), "No space left") != NULL
+			   ? STORE_CAUSE_FULL
+			   : STORE_CAUSE_NONE;
+	case 1036: /* table is read only, as of an engine in recovery */
+	case 1874: /* InnoDB is in read only mode */
+	case 3989: /* schema is in read only mode */ return STORE_CAUSE_READ_ONLY;
+	default: return STORE_CAUSE_NONE;
 	}
 }
 
@@ -36,8 +39,7 @@ store_mysql_cause(const struct store_mysql_conn *conn, enum mysql_end end)
 	case MYSQL_END_LOST:
 	case MYSQL_END_TIMEOUT: return STORE_CAUSE_AWAY;
 	case MYSQL_END_FAILED:
-		return !conn->no_memory && store_mysql_is_full(conn) ? STORE_CAUSE_FULL
-								     : STORE_CAUSE_NONE;
+		return conn->no_memory ? STORE_CAUSE_NONE : store_mysql_cause_of_failure(conn);
 	case MYSQL_END_OK:
 	case MYSQL_END_DUPLICATE:
 	case MYSQL_END_CONFLICT: break;
@@ -45,6 +47,7 @@ store_mysql_cause(const struct store_mysql_conn *conn, enum mysql_end end)
 	return STORE_CAUSE_NONE;
 }
 
+/* What is not supported for no row at all says nothing of the others. */
 static enum mysql_end
 store_mysql_each(struct store_mysql_conn *conn, const char *const *texts, size_t count)
 {
@@ -52,6 +55,10 @@ store_mysql_each(struct store_mysql_conn *conn, const char *const *texts, size_t
 
 	for (size_t i = 0; i < count && end == MYSQL_END_OK; i++) {
 		end = store_mysql_text(conn, texts[i]);
+		if (end == MYSQL_END_FAILED &&
+		    mysql_conn_error(conn->db) == STORE_MYSQL_NOT_SUPPORTED) {
+			end = MYSQL_END_OK;
+		}
 	}
 	return end;
 }
