@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "common/arena.h"
 #include "tests/store_server.h"
 
 static struct store_server at;
@@ -328,6 +329,110 @@ a_refused_statement_is_told_to_the_log_alone(void **state)
 	store_suite_assert_ok(store_server_write(&at, store_suite_soon(), &write, 1), &at.error);
 }
 
+/* Columns that somebody has widened since hold more than our own statements would put there. */
+static void
+what_a_changed_column_holds_is_read(void **state)
+{
+	const struct store_filter filter = {.role = USER_ROLE_NONE, .email = "a@x"};
+	int64_t id = store_suite_created(at.conn, "a", "a@x");
+	struct arena *arena = arena_new(0);
+	struct user user, *rows;
+	size_t count;
+
+	(void)state;
+	store_server_sql(&at, "ALTER TABLE user MODIFY name MEDIUMTEXT, MODIFY role BIGINT;"
+			      "UPDATE user SET name = REPEAT('n', 100000), role = 4294967296");
+	store_suite_assert_ok(store_user_list(at.conn, store_suite_soon(), &filter, 0, 10, arena,
+				  &rows, &count, &at.error),
+	    &at.error);
+	assert_int_equal(count, 1);
+	assert_int_equal(strlen(rows[0].name), 100000);
+	assert_int_equal(strspn(rows[0].name, "n"), 100000);
+	assert_string_equal(rows[0].email, "a@x");
+	assert_int_equal(rows[0].role, USER_ROLE_RESTRICTED);
+	store_server_sql(&at, "UPDATE user SET name = NULL, accountID = NULL");
+	store_suite_assert_ok(
+	    store_user_get(at.conn, store_suite_soon(), &id, 1, arena, &user, &at.error),
+	    &at.error);
+	assert_string_equal(user.name, "");
+	assert_int_equal(user.role, USER_ROLE_RESTRICTED);
+	store_server_sql(&at, "DELETE FROM user; ALTER TABLE user MODIFY role INT, MODIFY name "
+			      "VARCHAR(255) COLLATE utf8mb4_bin NOT NULL");
+	arena_free(&arena);
+}
+
+#define TEST_MANY 300
+
+/* The connection is made while the server takes so little. */
+static void
+test_reconnect_with_packets_of(unsigned bytes)
+{
+	char sql[96];
+
+	store_conn_close(&at.conn);
+	snprintf(sql, sizeof(sql), "SET GLOBAL max_allowed_packet = %u", bytes);
+	store_server_sql(&at, sql);
+	at.conn = store_conn_open(at.store);
+	store_suite_assert_ok(store_ping(at.conn, store_suite_soon(), &at.error), &at.error);
+	store_server_sql(&at, "SET GLOBAL max_allowed_packet = DEFAULT");
+}
+
+static void
+statements_are_as_long_as_the_server_takes(void **state)
+{
+	static struct store_write writes[TEST_MANY];
+	static char names[TEST_MANY][256], emails[TEST_MANY][32];
+	struct arena *arena = arena_new(0);
+	struct user users[TEST_MANY];
+	int64_t ids[TEST_MANY];
+
+	(void)state;
+	test_reconnect_with_packets_of(4096);
+	for (int i = 0; i < TEST_MANY; i++) {
+		memset(names[i], 'n', i % 256);
+		snprintf(emails[i], sizeof(emails[i]), "u%d@x", i == 77 ? 76 : i);
+		writes[i] = store_suite_create(names[i], emails[i]);
+	}
+	store_suite_assert_ok(
+	    store_server_write(&at, store_suite_soon(), writes, TEST_MANY), &at.error);
+	for (int i = 0; i < TEST_MANY; i++) {
+		assert_int_equal(writes[i].outcome, i == 77 ? STORE_DUPLICATE : STORE_DONE);
+		ids[i] = writes[i].user.id;
+		writes[i].verb = STORE_DELETE;
+	}
+	test_reconnect_with_packets_of(1024);
+	store_suite_assert_ok(
+	    store_user_get(at.conn, store_suite_soon(), ids, TEST_MANY, arena, users, &at.error),
+	    &at.error);
+	for (int i = 0; i < TEST_MANY; i++) {
+		assert_int_equal(users[i].id, ids[i]);
+		assert_true(i == 77 || strlen(users[i].name) == (size_t)i % 256);
+	}
+	store_suite_assert_ok(
+	    store_server_write(&at, store_suite_soon(), writes, TEST_MANY), &at.error);
+	assert_int_equal(store_suite_count(at.conn), 0);
+	arena_free(&arena);
+}
+
+/* It is told before it is sent, so that nothing is unknown and the connection stays. */
+static void
+a_row_that_no_statement_takes_is_refused(void **state)
+{
+	char name[256 * 4 + 1] = "";
+	struct store_write write = store_suite_create(name, "a@x");
+
+	(void)state;
+	for (int i = 0; i < 255; i++) {
+		strcat(name, "\xf0\x9f\x8d\x8b");
+	}
+	test_reconnect_with_packets_of(1024);
+	assert_int_equal(store_server_write(&at, store_suite_soon(), &write, 1), STATUS_INTERNAL);
+	assert_non_null(strstr(at.error.detail, "max_allowed_packet"));
+	assert_int_equal(store_conns_in(at.store, STORE_CONN_IDLE), 1);
+	test_reconnect_with_packets_of(2048);
+	store_suite_assert_ok(store_server_write(&at, store_suite_soon(), &write, 1), &at.error);
+}
+
 static void
 test_suite_sql(const char *sql)
 {
@@ -352,6 +457,9 @@ main(void)
 	    TEST_CASE(a_table_without_room_refuses_changes),
 	    TEST_CASE(a_write_goes_on_to_the_host_that_takes_it),
 	    TEST_CASE(a_refused_statement_is_told_to_the_log_alone),
+	    TEST_CASE(what_a_changed_column_holds_is_read),
+	    TEST_CASE(statements_are_as_long_as_the_server_takes),
+	    TEST_CASE(a_row_that_no_statement_takes_is_refused),
 	};
 	struct store_suite suite = {.sql = test_suite_sql};
 	int failed;

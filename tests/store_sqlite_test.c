@@ -341,12 +341,38 @@ a_file_that_is_opened_read_only_refuses_changes(void **state)
 	store_close(&store);
 }
 
+/* What our own statements would not put there, somebody else's may. */
+static void
+what_others_have_stored_is_read(void **state)
+{
+	struct store *store = test_store();
+	struct store_conn *conn = store_conn_open(store);
+	struct arena *arena = arena_new(0);
+	struct user user;
+	int64_t id;
+
+	(void)state;
+	test_sql("DELETE FROM user");
+	id = store_suite_created(conn, "a", "a@x");
+	test_sql("PRAGMA ignore_check_constraints = 1;"
+		 "UPDATE user SET name = hex(zeroblob(50000)), role = 4294967296");
+	store_suite_assert_ok(
+	    store_user_get(conn, store_suite_soon(), &id, 1, arena, &user, &error), &error);
+	assert_int_equal(strspn(user.name, "0"), 100000);
+	assert_int_equal(user.role, USER_ROLE_RESTRICTED);
+	test_sql("DELETE FROM user");
+	arena_free(&arena);
+	store_conn_close(&conn);
+	store_close(&store);
+}
+
 int
 main(void)
 {
 	const struct store_suite suite = {.options = {.url = url}, .sql = test_sql};
 	const struct CMUnitTest cases[] = {
 	    cmocka_unit_test(it_is_embedded),
+	    cmocka_unit_test(what_others_have_stored_is_read),
 	    cmocka_unit_test(a_path_that_can_not_be_is_told_at_once),
 	    cmocka_unit_test(an_unknown_kind_of_store_is_told_with_the_known_ones),
 	    cmocka_unit_test(a_file_that_is_no_database_is_left_as_it_is),

@@ -22,18 +22,6 @@
 #define ER_QUERY_TIMEOUT 3024
 #define ER_CLIENT_IDLE   4031
 
-/*
- * A process that stands still amid a transaction keeps its locks from all
- * others, unless the server ends its connection; MySQL has no such setting.
- */
-static const char mysql_session[] =
-    "SET autocommit = 1, innodb_lock_wait_timeout = 1,"
-    " /*M!100301 idle_transaction_timeout = 1, */"
-    " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'";
-static const char mysql_isolation[] = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
-static const char mysql_id_step[] = "SELECT @@SESSION.auto_increment_increment";
-static const char mysql_galera[] = "SHOW VARIABLES LIKE 'wsrep_on'"; /* no row: no Galera */
-
 static void
 mysql_library_start(void)
 {
@@ -60,6 +48,9 @@ mysql_conn_free(struct mysql_conn **conn)
 		return;
 	}
 	mysql_conn_close(*conn);
+	for (unsigned i = 0; i < MYSQL_ROW_COLUMNS; i++) {
+		buf_fini(&(*conn)->wide[i]);
+	}
 	free(*conn);
 	*conn = NULL;
 }
@@ -159,7 +150,8 @@ mysql_conn_close(struct mysql_conn *conn)
 			conn->slots[i] = NULL;
 		}
 	}
-	conn->row_count = 0;
+	conn->row_count = conn->rows_read = 0;
+	conn->packet_max = 0;
 }
 
 enum mysql_end
@@ -224,26 +216,15 @@ mysql_conn_connect(struct mysql_conn *conn, const char *address, unsigned port)
 	return true;
 }
 
+/* A connection that could not be set up is none. */
 static bool
 mysql_conn_set_up(struct mysql_conn *conn)
 {
-	struct mysql_row row;
-
-	if (mysql_conn_query(conn, mysql_session, strlen(mysql_session)) != MYSQL_END_OK ||
-	    mysql_conn_query(conn, mysql_isolation, strlen(mysql_isolation)) != MYSQL_END_OK ||
-	    mysql_conn_query(conn, mysql_id_step, strlen(mysql_id_step)) != MYSQL_END_OK ||
-	    !mysql_conn_next_row(conn, &row) || row.text[0] == NULL) {
-		mysql_conn_close(conn);
-		return false;
+	if (mysql_session_set_up(conn) == MYSQL_END_OK) {
+		return true;
 	}
-	conn->id_step = strtoull(row.text[0], NULL, 10);
-	if (mysql_conn_query(conn, mysql_galera, strlen(mysql_galera)) != MYSQL_END_OK) {
-		mysql_conn_close(conn);
-		return false;
-	}
-	conn->id_step_varies = mysql_conn_next_row(conn, &row) && row.text[1] != NULL &&
-			       strcmp(row.text[1], "ON") == 0;
-	return true;
+	mysql_conn_close(conn);
+	return false;
 }
 
 /* Tries each address of one host, until limit_ns. */

@@ -1,6 +1,6 @@
 /*
  * A connection to a server that speaks the MySQL protocol, with a deadline on
- * everything: no call outlasts it. mysql_conn.c alone includes <mysql.h>.
+ * everything: no call outlasts it. mysql_conn_impl.h alone includes <mysql.h>.
  *
  * A connection that breaks, or whose deadline passes while a statement runs,
  * is closed at once, so that no statement ever meets one in an unknown state;
@@ -96,9 +96,22 @@ enum mysql_end mysql_conn_execute(struct mysql_conn *conn, int slot, const char 
 #define MYSQL_SLOTS     12
 #define MYSQL_SLOT_NONE (-1)
 
-/* The rows of the last statement; each is read once, in order. */
+/*
+ * The rows of the last statement; each is read once, in order. False at the
+ * end, and when there is no memory for the next row, which
+ * mysql_conn_has_read_all tells apart.
+ */
 size_t mysql_conn_row_count(const struct mysql_conn *conn);
 bool mysql_conn_next_row(struct mysql_conn *conn, struct mysql_row *row);
+bool mysql_conn_has_read_all(const struct mysql_conn *conn);
+
+/*
+ * Whether the server takes a statement of so many bytes (max_allowed_packet);
+ * one that is longer ends with MYSQL_END_FAILED, unsent. Of a statement with
+ * parameters mysql_conn_execute_bytes gives the bytes, a few too many.
+ */
+bool mysql_conn_fits(const struct mysql_conn *conn, size_t bytes);
+size_t mysql_conn_execute_bytes(size_t sql_len, const struct mysql_value *values, size_t count);
 
 /* Rows that the last statement found for its change, and the first id that it gave. */
 uint64_t mysql_conn_affected(const struct mysql_conn *conn);

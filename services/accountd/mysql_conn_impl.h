@@ -1,12 +1,14 @@
 /*
- * The inside of struct mysql_conn, for mysql_conn.c, which connects, and
- * mysql_stmt.c, which runs statements. The one file that includes <mysql.h>.
+ * The inside of struct mysql_conn, for mysql_conn.c, which connects,
+ * mysql_session.c, which sets a session up, and mysql_stmt.c, which runs
+ * statements. The one file that includes <mysql.h>.
  */
 #ifndef ACCOUNTD_MYSQL_CONN_IMPL_H
 #define ACCOUNTD_MYSQL_CONN_IMPL_H
 
 #include <mysql.h>
 
+#include "common/buf.h"
 #include "services/accountd/mysql_conn.h"
 
 #define MYSQL_CELL_BYTES 4096
@@ -22,12 +24,13 @@ struct mysql_conn {
 	bool sent;
 	uint64_t id_step;
 	bool id_step_varies;
+	uint64_t packet_max;
 
 	MYSQL_RES *result; /* of the last statement, or NULL */
 	MYSQL_STMT *rows;  /* the last statement, if prepared and with rows, or NULL */
 	MYSQL_STMT *once;  /* the last statement, if not to be kept, or NULL */
 	MYSQL_STMT *slots[MYSQL_SLOTS];
-	size_t row_count;
+	size_t row_count, rows_read;
 	unsigned columns;
 	uint64_t affected, insert_id;
 
@@ -38,6 +41,7 @@ struct mysql_conn {
 	unsigned long cell_len[MYSQL_ROW_COLUMNS];
 	my_bool cell_null[MYSQL_ROW_COLUMNS];
 	char cells[MYSQL_ROW_COLUMNS][MYSQL_CELL_BYTES];
+	struct buf wide[MYSQL_ROW_COLUMNS]; /* what does not fit there */
 };
 
 /*
@@ -45,6 +49,9 @@ struct mysql_conn {
  * past the deadline the call is told to give up.
  */
 int mysql_conn_wait(struct mysql_conn *conn, MYSQL *mysql, int status);
+
+/* Sets the session's variables and reads those that statements depend on; after connecting. */
+enum mysql_end mysql_session_set_up(struct mysql_conn *conn);
 
 /* Notes what went wrong with a statement and closes the connection if need be. */
 enum mysql_end mysql_conn_fail(struct mysql_conn *conn, unsigned number, const char *text);

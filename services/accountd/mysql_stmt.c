@@ -2,8 +2,14 @@
 
 #include <assert.h>
 #include <errmsg.h>
+#include <mysqld_error.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Bytes of the packet that executes a statement, at most: before and for each value. */
+#define MYSQL_PACKET_HEAD  16
+#define MYSQL_PACKET_VALUE 11
 
 static void
 mysql_conn_discard(struct mysql_conn *conn)
@@ -20,7 +26,7 @@ mysql_conn_discard(struct mysql_conn *conn)
 		mysql_stmt_close(conn->once);
 		conn->once = NULL;
 	}
-	conn->row_count = 0;
+	conn->row_count = conn->rows_read = 0;
 }
 
 static enum mysql_end
@@ -35,12 +41,35 @@ mysql_conn_fail_stmt(struct mysql_conn *conn, MYSQL_STMT *stmt)
 	return mysql_conn_fail(conn, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
 }
 
+/* What a server answers that has understood another statement than was sent. */
+static enum mysql_end
+mysql_conn_fail_shape(struct mysql_conn *conn)
+{
+	return mysql_conn_fail(
+	    conn, CR_MALFORMED_PACKET, "the server's answer does not fit the statement");
+}
+
+/* The server takes no longer packet, and closes the connection that brings one. */
+static enum mysql_end
+mysql_conn_fail_length(struct mysql_conn *conn, size_t len)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text),
+	    "a statement of %zu bytes is more than max_allowed_packet, %llu", len,
+	    (unsigned long long)conn->packet_max);
+	return mysql_conn_fail(conn, ER_NET_PACKET_TOO_LARGE, text);
+}
+
 enum mysql_end
 mysql_conn_query(struct mysql_conn *conn, const char *sql, size_t len)
 {
 	int result, status;
 
 	mysql_conn_discard(conn);
+	if (!mysql_conn_fits(conn, len)) {
+		return mysql_conn_fail_length(conn, len);
+	}
 	conn->sent = true;
 	status = mysql_real_query_start(&result, conn->mysql, sql, len);
 	while (status != 0) {
@@ -53,9 +82,11 @@ mysql_conn_query(struct mysql_conn *conn, const char *sql, size_t len)
 	conn->affected = mysql_affected_rows(conn->mysql);
 	conn->insert_id = mysql_insert_id(conn->mysql);
 	conn->columns = mysql_field_count(conn->mysql);
-	assert(conn->columns <= MYSQL_ROW_COLUMNS);
 	if (conn->columns == 0) {
 		return MYSQL_END_OK;
+	}
+	if (conn->columns > MYSQL_ROW_COLUMNS) {
+		return mysql_conn_fail_shape(conn);
 	}
 	status = mysql_store_result_start(&conn->result, conn->mysql);
 	while (status != 0) {
@@ -119,7 +150,7 @@ mysql_conn_prepare(
 static void
 mysql_conn_bind_params(struct mysql_conn *conn, const struct mysql_value *values, size_t count)
 {
-	assert(count <= MYSQL_PARAMS_MAX);
+	assert(count <= MYSQL_PARAMS_MAX); /* the caller's, not the server's */
 	memset(conn->params, 0, count * sizeof(conn->params[0]));
 	for (size_t i = 0; i < count; i++) {
 		MYSQL_BIND *param = &conn->params[i];
@@ -166,11 +197,16 @@ mysql_conn_execute(struct mysql_conn *conn, int slot, const char *sql, size_t le
 	int result, status;
 
 	mysql_conn_discard(conn);
+	if (!mysql_conn_fits(conn, mysql_conn_execute_bytes(len, values, count))) {
+		return mysql_conn_fail_length(conn, mysql_conn_execute_bytes(len, values, count));
+	}
 	end = mysql_conn_prepare(conn, slot, sql, len, &stmt);
 	if (end != MYSQL_END_OK) {
 		return end;
 	}
-	assert(mysql_stmt_param_count(stmt) == count);
+	if (mysql_stmt_param_count(stmt) != count) {
+		return mysql_conn_fail_shape(conn);
+	}
 	mysql_conn_bind_params(conn, values, count);
 	if (count > 0 && mysql_stmt_bind_param(stmt, conn->params) != 0) {
 		return mysql_conn_fail_stmt(conn, stmt);
@@ -187,8 +223,26 @@ mysql_conn_execute(struct mysql_conn *conn, int slot, const char *sql, size_t le
 	conn->affected = mysql_stmt_affected_rows(stmt);
 	conn->insert_id = mysql_stmt_insert_id(stmt);
 	conn->columns = mysql_stmt_field_count(stmt);
-	assert(conn->columns <= MYSQL_ROW_COLUMNS);
+	if (conn->columns > MYSQL_ROW_COLUMNS) {
+		return mysql_conn_fail_shape(conn);
+	}
 	return conn->columns == 0 ? MYSQL_END_OK : mysql_conn_store_rows(conn, stmt);
+}
+
+/* Reads a cell that is too long for its place; columns may be wider than ours. */
+static bool
+mysql_conn_fetch_wide(struct mysql_conn *conn, unsigned column)
+{
+	struct buf *wide = &conn->wide[column];
+	MYSQL_BIND cell = {
+	    .buffer_type = MYSQL_TYPE_STRING, .buffer_length = conn->cell_len[column] + 1};
+
+	buf_reset(wide);
+	if (!buf_reserve(wide, cell.buffer_length)) {
+		return false;
+	}
+	cell.buffer = wide->data;
+	return mysql_stmt_fetch_column(conn->rows, &cell, column, 0) == 0;
 }
 
 static bool
@@ -200,24 +254,29 @@ mysql_conn_next_cells(struct mysql_conn *conn, struct mysql_row *row)
 		return false;
 	}
 	for (unsigned i = 0; i < conn->columns; i++) {
-		assert(conn->cell_len[i] < MYSQL_CELL_BYTES);
-		conn->cells[i][conn->cell_null[i] ? 0 : conn->cell_len[i]] = '\0';
-		row->text[i] = conn->cell_null[i] ? NULL : conn->cells[i];
-		row->len[i] = conn->cell_null[i] ? 0 : conn->cell_len[i];
+		unsigned long len = conn->cell_null[i] ? 0 : conn->cell_len[i];
+		char *text = conn->cells[i];
+
+		if (len >= MYSQL_CELL_BYTES) {
+			if (!mysql_conn_fetch_wide(conn, i)) {
+				return false;
+			}
+			text = conn->wide[i].data;
+		}
+		text[len] = '\0';
+		row->text[i] = conn->cell_null[i] ? NULL : text;
+		row->len[i] = len;
 	}
 	return true;
 }
 
-bool
-mysql_conn_next_row(struct mysql_conn *conn, struct mysql_row *row)
+static bool
+mysql_conn_next_text(struct mysql_conn *conn, struct mysql_row *row)
 {
-	MYSQL_ROW text;
+	MYSQL_ROW text = conn->result == NULL ? NULL : mysql_fetch_row(conn->result);
 	unsigned long *len;
 
-	if (conn->rows != NULL) {
-		return mysql_conn_next_cells(conn, row);
-	}
-	if (conn->result == NULL || (text = mysql_fetch_row(conn->result)) == NULL) {
+	if (text == NULL) {
 		return false;
 	}
 	len = mysql_fetch_lengths(conn->result);
@@ -226,6 +285,23 @@ mysql_conn_next_row(struct mysql_conn *conn, struct mysql_row *row)
 		row->len[i] = len[i];
 	}
 	return true;
+}
+
+bool
+mysql_conn_next_row(struct mysql_conn *conn, struct mysql_row *row)
+{
+	bool got = conn->rows_read < conn->row_count &&
+		   (conn->rows != NULL ? mysql_conn_next_cells(conn, row)
+				       : mysql_conn_next_text(conn, row));
+
+	conn->rows_read += got;
+	return got;
+}
+
+bool
+mysql_conn_has_read_all(const struct mysql_conn *conn)
+{
+	return conn->rows_read == conn->row_count;
 }
 
 size_t
@@ -250,6 +326,24 @@ bool
 mysql_conn_id_step_varies(const struct mysql_conn *conn)
 {
 	return conn->id_step_varies;
+}
+
+size_t
+mysql_conn_execute_bytes(size_t sql_len, const struct mysql_value *values, size_t count)
+{
+	size_t bytes = MYSQL_PACKET_HEAD + count / 8 + 1;
+
+	for (size_t i = 0; i < count; i++) {
+		bytes += MYSQL_PACKET_VALUE + values[i].len;
+	}
+	return bytes > sql_len ? bytes : sql_len;
+}
+
+/* With the byte before them that says what they are. Before the session is set up, no limit is known. */
+bool
+mysql_conn_fits(const struct mysql_conn *conn, size_t bytes)
+{
+	return conn->packet_max == 0 || bytes + 1 < conn->packet_max;
 }
 
 uint64_t

@@ -335,6 +335,12 @@ store_back_off(unsigned tries, int64_t deadline_ns)
 	}
 }
 
+int32_t
+store_role(int64_t stored)
+{
+	return stored >= INT32_MIN && stored <= INT32_MAX ? (int32_t)stored : USER_ROLE_RESTRICTED;
+}
+
 void
 store_writes_reset(struct store_write *writes, size_t count)
 {

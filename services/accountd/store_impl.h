@@ -147,6 +147,9 @@ void store_back_off(unsigned tries, int64_t deadline_ns);
 /* What a user has for a password that no password fits. */
 #define STORE_PASSWORD_UNUSABLE "$argon2id$unusable"
 
+/* The role of a row: one that is none, as a widened column may hold, is the least. */
+int32_t store_role(int64_t stored);
+
 /*
  * The email key of each write, NULL for those without an address, in arena.
  * NULL without memory or when an address is no UTF-8.

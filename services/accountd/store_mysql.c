@@ -11,6 +11,7 @@
 
 #define STORE_MYSQL_CONNECT_MS 2000
 #define STORE_MYSQL_PORT       3306
+#define STORE_MYSQL_SQL_REST   128 /* room for another id and what follows the ids */
 
 struct store_mysql {
 	struct store base;
@@ -131,6 +132,27 @@ store_mysql_no_memory(struct store_mysql_conn *conn)
 }
 
 enum mysql_end
+store_mysql_cut(struct store_mysql_conn *conn)
+{
+	conn->cut = true;
+	return MYSQL_END_FAILED;
+}
+
+size_t
+store_mysql_put_ids(struct store_mysql_conn *conn, const int64_t *ids, size_t count)
+{
+	size_t put = 0;
+
+	while (put < count && put < STORE_MYSQL_IDS_MAX &&
+	       (put == 0 || mysql_conn_fits(conn->db, conn->sql.len + STORE_MYSQL_SQL_REST))) {
+		buf_putc(&conn->sql, put == 0 ? '(' : ',');
+		buf_put_int(&conn->sql, ids[put++]);
+	}
+	buf_putc(&conn->sql, ')');
+	return put;
+}
+
+enum mysql_end
 store_mysql_begin(struct store_mysql_conn *conn)
 {
 	conn->in_transaction = true;
@@ -183,7 +205,13 @@ store_mysql_error(const struct store_mysql_conn *conn, enum mysql_end end, struc
 	if (store_mysql_cause(conn, end) != STORE_CAUSE_NONE) {
 		return store_error_unavailable(error, detail);
 	}
-	return conn->no_memory ? store_error_memory(error) : store_error_failed(error, detail);
+	if (conn->no_memory) {
+		return store_error_memory(error);
+	}
+	return store_error_failed(error,
+	    conn->cut ? "rows of a result are missing: something between here and the database, or "
+			"a setting of it, cuts results short"
+		      : detail);
 }
 
 /* The error's words are noted before the rollback says something else. */
@@ -197,6 +225,7 @@ store_mysql_attempt(struct store_mysql_conn *conn, int64_t deadline_ns,
 	conn->in_transaction = false;
 	conn->committing = false;
 	conn->no_memory = false;
+	conn->cut = false;
 	*end = mysql_conn_open(conn->db, deadline_ns);
 	if (*end == MYSQL_END_OK) {
 		*end = step(conn, call);
@@ -260,10 +289,14 @@ store_mysql_read_version(struct store_mysql_conn *conn, void *call)
 	if (end == MYSQL_END_FAILED && mysql_conn_error(conn->db) == MYSQL_ERROR_NO_TABLE) {
 		return MYSQL_END_OK;
 	}
-	if (end == MYSQL_END_OK && mysql_conn_next_row(conn->db, &row)) {
-		*version = store_mysql_number(&row, 0);
+	if (end != MYSQL_END_OK) {
+		return end;
 	}
-	return end;
+	if (!mysql_conn_next_row(conn->db, &row)) {
+		return store_mysql_cut(conn);
+	}
+	*version = store_mysql_number(&row, 0);
+	return MYSQL_END_OK;
 }
 
 static enum status_code

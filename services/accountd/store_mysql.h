@@ -18,7 +18,8 @@ struct store_mysql_conn {
 	struct buf sql;          /* the statement that is put together */
 	bool in_transaction;
 	bool committing; /* what runs now takes effect even if its end is not heard */
-	bool no_memory;  /* why a step ended with MYSQL_END_FAILED */
+	bool no_memory;  /* why a step ended with MYSQL_END_FAILED; or */
+	bool cut;        /* rows of a result did not come */
 };
 
 /* A row of the statements kept prepared, see mysql_conn_execute. */
@@ -45,6 +46,18 @@ void store_mysql_roll_back(struct store_mysql_conn *conn);
 
 /* Ends a step without memory. */
 enum mysql_end store_mysql_no_memory(struct store_mysql_conn *conn);
+
+/* Ends a step whose result has fewer rows than it must have. */
+enum mysql_end store_mysql_cut(struct store_mysql_conn *conn);
+
+/* Most ids of one statement. */
+#define STORE_MYSQL_IDS_MAX 256
+
+/*
+ * Appends "(1,2,3)" to conn->sql: the first of the ids, and as many as the
+ * statement may have and the server takes. Gives how many.
+ */
+size_t store_mysql_put_ids(struct store_mysql_conn *conn, const int64_t *ids, size_t count);
 
 /*
  * Connects if need be and runs step; again after a conflict until the

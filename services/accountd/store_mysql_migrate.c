@@ -10,8 +10,8 @@
 #define STORE_MYSQL_CLASHES    20
 #define STORE_MYSQL_HASH_BYTES 128 /* libsodium's crypto_pwhash_STRBYTES */
 
-/* One process a database at a time. */
-#define STORE_MYSQL_LOCK "CONCAT('mockvideo-migrate:', MD5(DATABASE()))"
+/* One process a database at a time. Servers take names of 64 bytes; MySQL 9 has no MD5 any more. */
+#define STORE_MYSQL_LOCK "CONCAT('mockvideo-migrate:', LEFT(SHA2(DATABASE(), 256), 32))"
 
 extern const unsigned char migration_mysql_0001_original_tables[];
 extern const unsigned char migration_mysql_0002_setting[];
@@ -57,7 +57,8 @@ store_mysql_prepare_migration(struct store_mysql_conn *conn)
 	enum mysql_end end = mysql_conn_open(conn->db, CLOCK_NEVER_NS);
 
 	if (end == MYSQL_END_OK) {
-		end = store_mysql_text(conn, "SET innodb_lock_wait_timeout = 60");
+		end = store_mysql_text(
+		    conn, "SET SESSION innodb_lock_wait_timeout = 60, lock_wait_timeout = 86400");
 	}
 	return end;
 }
@@ -80,9 +81,10 @@ static enum status_code
 store_mysql_lock(
     struct store_conn *base, struct store_adoption *adoption, int64_t *version, struct error *error)
 {
-	static const char table[] = "CREATE TABLE IF NOT EXISTS schema_migration ("
-				    "version INT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL,"
-				    "appliedAt TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)";
+	static const char table[] =
+	    "CREATE TABLE IF NOT EXISTS schema_migration ("
+	    "version INT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL,"
+	    "appliedAt TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP) ENGINE = InnoDB";
 	struct store_mysql_conn *conn = (struct store_mysql_conn *)base;
 	enum mysql_end end;
 	bool got = false;
@@ -182,7 +184,8 @@ store_mysql_read_cells(
 			return store_mysql_no_memory(conn);
 		}
 	}
-	return *cells == NULL ? store_mysql_no_memory(conn) : MYSQL_END_OK;
+	return *cells != NULL && mysql_conn_has_read_all(conn->db) ? MYSQL_END_OK
+								   : store_mysql_no_memory(conn);
 }
 
 /* Sets the key of one row; most often there is nothing to change when run again. */

@@ -5,7 +5,6 @@
 
 #define STORE_MYSQL_COLUMNS  6
 #define STORE_MYSQL_ROWS_MAX 64
-#define STORE_MYSQL_IDS_MAX  256
 
 struct store_mysql_batch {
 	struct store_write *writes;
@@ -60,10 +59,14 @@ store_mysql_find_id(struct store_mysql_conn *conn, const char *key, uint64_t *id
 	enum mysql_end end =
 	    mysql_conn_execute(conn->db, STORE_MYSQL_ID, select, sizeof(select) - 1, &value, 1);
 
-	if (end == MYSQL_END_OK && mysql_conn_next_row(conn->db, &row)) {
-		*id = (uint64_t)store_mysql_number(&row, 0);
+	if (end != MYSQL_END_OK) {
+		return end;
 	}
-	return end;
+	if (!mysql_conn_next_row(conn->db, &row)) {
+		return store_mysql_cut(conn);
+	}
+	*id = (uint64_t)store_mysql_number(&row, 0);
+	return MYSQL_END_OK;
 }
 
 /*
@@ -89,11 +92,13 @@ store_mysql_take_ids(
 	return end;
 }
 
+/* *split: nothing was done, as the rows are too many for the server or one is a duplicate. */
 static enum mysql_end
-store_mysql_insert_rows(
-    struct store_mysql_conn *conn, struct store_mysql_batch *batch, size_t first, size_t count)
+store_mysql_insert_rows(struct store_mysql_conn *conn, struct store_mysql_batch *batch,
+    size_t first, size_t count, bool *split)
 {
 	struct mysql_value values[STORE_MYSQL_ROWS_MAX * STORE_MYSQL_COLUMNS];
+	size_t value_count = count * STORE_MYSQL_COLUMNS;
 	enum mysql_end end;
 	int slot;
 
@@ -110,28 +115,33 @@ store_mysql_insert_rows(
 	if (conn->sql.failed) {
 		return store_mysql_no_memory(conn);
 	}
-	end = mysql_conn_execute(
-	    conn->db, slot, conn->sql.data, conn->sql.len, values, count * STORE_MYSQL_COLUMNS);
+	*split = count > 1 && !mysql_conn_fits(conn->db,
+				  mysql_conn_execute_bytes(conn->sql.len, values, value_count));
+	if (*split) {
+		return MYSQL_END_OK;
+	}
+	end =
+	    mysql_conn_execute(conn->db, slot, conn->sql.data, conn->sql.len, values, value_count);
+	*split = count > 1 && end == MYSQL_END_DUPLICATE;
 	return end == MYSQL_END_OK ? store_mysql_take_ids(conn, batch, first, count) : end;
 }
 
-/* Inserts a power of two of rows; if one is a duplicate, each half by itself. */
+/* Inserts a power of two of rows; if that can't be done at once, each half by itself. */
 static enum mysql_end
 store_mysql_create(
     struct store_mysql_conn *conn, struct store_mysql_batch *batch, size_t first, size_t count)
 {
-	enum mysql_end end = store_mysql_insert_rows(conn, batch, first, count);
+	bool split = false;
+	enum mysql_end end = store_mysql_insert_rows(conn, batch, first, count, &split);
 
-	if (end != MYSQL_END_DUPLICATE) {
-		return end;
-	}
-	if (count == 1) {
+	if (split) {
+		end = store_mysql_create(conn, batch, first, count / 2);
+		if (end == MYSQL_END_OK) {
+			end = store_mysql_create(conn, batch, first + count / 2, count / 2);
+		}
+	} else if (end == MYSQL_END_DUPLICATE) {
 		batch->writes[first].outcome = STORE_DUPLICATE;
-		return MYSQL_END_OK;
-	}
-	end = store_mysql_create(conn, batch, first, count / 2);
-	if (end == MYSQL_END_OK) {
-		end = store_mysql_create(conn, batch, first + count / 2, count / 2);
+		end = MYSQL_END_OK;
 	}
 	return end;
 }
@@ -165,16 +175,19 @@ static enum mysql_end
 store_mysql_delete(
     struct store_mysql_conn *conn, struct store_mysql_batch *batch, size_t first, size_t count)
 {
-	buf_reset(&conn->sql);
-	buf_puts(&conn->sql, "DELETE FROM user WHERE id IN (");
+	int64_t ids[STORE_MYSQL_IDS_MAX];
+	enum mysql_end end = MYSQL_END_OK;
+
 	for (size_t i = 0; i < count; i++) {
-		if (i > 0) {
-			buf_putc(&conn->sql, ',');
-		}
-		buf_put_int(&conn->sql, batch->writes[first + i].user.id);
+		ids[i] = batch->writes[first + i].user.id;
 	}
-	buf_putc(&conn->sql, ')');
-	return store_mysql_built(conn);
+	for (size_t at = 0; at < count && end == MYSQL_END_OK;) {
+		buf_reset(&conn->sql);
+		buf_puts(&conn->sql, "DELETE FROM user WHERE id IN ");
+		at += store_mysql_put_ids(conn, &ids[at], count - at);
+		end = store_mysql_built(conn);
+	}
+	return end;
 }
 
 /* How many writes of one verb follow from first on, as many as a statement takes. */

@@ -24,8 +24,8 @@
 	ROW(DELETE, "DELETE FROM user WHERE id = ?")
 
 #define STORE_SQLITE_USER                                                                          \
-	"SELECT id, COALESCE(accountID, 0), name, COALESCE(email, ''), COALESCE(role, 2) FROM "    \
-	"user "
+	"SELECT id, COALESCE(accountID, 0), COALESCE(name, ''), COALESCE(email, ''),"              \
+	" COALESCE(role, 2) FROM user "
 
 enum store_sqlite_statement {
 #define STORE_SQLITE_ENUM(name, sql) STORE_SQLITE_##name,

@@ -42,7 +42,7 @@ store_sqlite_take_user(sqlite3_stmt *statement, struct arena *arena, struct user
 	user->account_id = sqlite3_column_int64(statement, 1);
 	user->name = store_sqlite_text(statement, 2, arena);
 	user->email = store_sqlite_text(statement, 3, arena);
-	user->role = sqlite3_column_int(statement, 4);
+	user->role = store_role(sqlite3_column_int64(statement, 4));
 	user->password_hash = NULL;
 	return user->name != NULL && user->email != NULL;
 }
