@@ -86,8 +86,7 @@ gw_call_request(const struct gw_request *request, const struct rpc_metadata *met
 	return (struct rpc_request){.method = route->method->name,
 	    .timeout_ms =
 		timeout_ms == 0 ? request->loop->options.api->request_timeout_ms : timeout_ms,
-	    .flags = (route->method->no_side_effects ? RPC_NO_SIDE_EFFECTS : 0) |
-		     (route->method->idempotent ? RPC_IDEMPOTENT : 0),
+	    .flags = route->method->call_flags,
 	    .metadata = metadata,
 	    .metadata_count = count,
 	    .cork = &request->loop->cork};

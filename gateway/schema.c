@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "common/arena.h"
+#include "common/rpc/client/rpc_channel.h"
 #include "gateway/schema_http.h"
 #include "gateway/schema_layout.h"
 #include "gateway/schema_option.h"
 #include "gateway/schema_type.h"
+#include "mockvideo/method.pb-c.h"
 
 #define SCHEMA_REASON "BAD_DESCRIPTORS"
 
@@ -41,13 +43,39 @@ schema_method_level(struct schema_method *method, const Google__Protobuf__Method
 	switch (options->idempotency_level) {
 	case GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__NO_SIDE_EFFECTS:
 		method->no_side_effects = true;
-		method->idempotent = true;
+		method->call_flags = RPC_NO_SIDE_EFFECTS;
 		break;
 	case GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__IDEMPOTENT:
-		method->idempotent = true;
+		method->call_flags = RPC_IDEMPOTENT;
 		break;
 	default: break;
 	}
+}
+
+/* A pace of a later version is that of a call that travels alone: that is always right. */
+static bool
+schema_method_traits(struct schema *schema, struct schema_method *method,
+    const Google__Protobuf__MethodOptions *options, struct error *error)
+{
+	const Mockvideo__Method__V1__MethodTraits *traits;
+	ProtobufCMessage *value;
+
+	if (!schema_option_one(&options->base, SCHEMA_OPTION_TRAITS,
+		&mockvideo__method__v1__method_traits__descriptor, schema->arena, &value)) {
+		return schema_method_fault(
+		    method, "its option (mockvideo.method.v1.traits) can't be read", error);
+	}
+	if (value == NULL) {
+		return true;
+	}
+	traits = (const Mockvideo__Method__V1__MethodTraits *)value;
+	switch (traits->pace) {
+	case MOCKVIDEO__METHOD__V1__PACE__QUICK: break;
+	case MOCKVIDEO__METHOD__V1__PACE__SLOW: method->call_flags |= RPC_SLOW; break;
+	default: method->call_flags |= RPC_ALONE; break;
+	}
+	method->call_flags |= traits->secret ? RPC_SECRET : 0;
+	return true;
 }
 
 static bool
@@ -77,6 +105,9 @@ schema_method_init(struct schema *schema, struct schema_method *method, const ch
 	}
 	if (proto->options != NULL) {
 		schema_method_level(method, proto->options);
+		if (!schema_method_traits(schema, method, proto->options, error)) {
+			return false;
+		}
 	}
 	return schema_http_read(method, proto->options, schema->arena, error);
 }

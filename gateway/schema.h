@@ -58,7 +58,7 @@ struct schema_method {
 	const struct schema_message *input;
 	const struct schema_message *output;
 	bool no_side_effects; /* idempotency_level */
-	bool idempotent;      /* true for no_side_effects too */
+	unsigned call_flags;  /* enum rpc_request_flag, by the method's options */
 	const struct schema_binding *bindings;
 	size_t binding_count;
 	const Mockvideo__Rest__V1__MethodRule *rule; /* never NULL */

@@ -1,7 +1,7 @@
 /*
- * The options of google/api and of mockvideo/rest.proto. The generated code of
- * descriptor.proto does not know them, so they arrive as unknown fields of the
- * options they extend.
+ * The options of google/api, mockvideo/rest.proto and mockvideo/method.proto. The
+ * generated code of descriptor.proto does not know them, so they arrive as
+ * unknown fields of the options they extend.
  */
 #ifndef GATEWAY_SCHEMA_OPTION_H
 #define GATEWAY_SCHEMA_OPTION_H
@@ -17,6 +17,7 @@ struct arena;
 #define SCHEMA_OPTION_FIELD    50102    /* of FieldOptions, FieldRule */
 #define SCHEMA_OPTION_ERROR    50103    /* of ServiceOptions, repeated ErrorRule */
 #define SCHEMA_OPTION_METHOD   50104    /* of MethodOptions, MethodRule */
+#define SCHEMA_OPTION_TRAITS   50105    /* of MethodOptions, MethodTraits */
 
 /*
  * Unpacks each occurrence of an option into *values, in arena. options may be

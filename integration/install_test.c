@@ -88,6 +88,7 @@ every_part_is_installed(void **state)
 	    "include/mockvideo-rpc/common/rpc/client/rpc_stub.h",
 	    "include/mockvideo-rpc/mockvideo/rpc.pb-c.h",
 	    "share/mockvideo/proto/account/v1/user.proto",
+	    "share/mockvideo/proto/mockvideo/method.proto",
 	    "share/mockvideo/proto/mockvideo/rest.proto",
 	    "share/man/man1/mvctl.1",
 	    "share/bash-completion/completions/mvctl",

@@ -42,6 +42,7 @@ names_are_described_as_the_proto_has_them(void **state)
 		   "  rpc GetUser(account.v1.GetUserRequest) returns (account.v1.User) {\n"
 		   "    option idempotency_level = NO_SIDE_EFFECTS;\n");
 	mvctl_says("    option (google.api.http) = {get: \"/users/{id}\"};\n");
+	mvctl_says("    option (mockvideo.method.v1.traits) = {pace: SLOW secret: true};\n");
 	assert_int_equal(MVCTL("describe", "account.v1.User"), MVCTL_OK);
 	mvctl_says("  int64 account_id = 1 [json_name = \"accountid\"];\n");
 	mvctl_says("  oneof role_presence {\n    account.v1.Role role = 6;\n  }\n");

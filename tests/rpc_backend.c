@@ -72,6 +72,21 @@ backend_has(const Mockvideo__Rpc__V1__CallBatch *batch, const char *method)
 	return false;
 }
 
+static bool
+backend_mixes(const Mockvideo__Rpc__V1__CallBatch *batch)
+{
+	const ProtobufCBinaryData *first = batch->n_calls == 0 ? NULL : &batch->calls[0]->request;
+
+	for (size_t i = 1; i < batch->n_calls; i++) {
+		const ProtobufCBinaryData *other = &batch->calls[i]->request;
+
+		if (other->len != first->len || memcmp(other->data, first->data, first->len) != 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void
 backend_fail(struct backend_reply *to, int code, const char *reason)
 {
@@ -172,6 +187,7 @@ backend_reply_to(const Mockvideo__Rpc__V1__CallBatch *batch, enum backend_health
 		backend_fail(&replies[0], MOCKVIDEO__RPC__V1__CODE__INVALID_ARGUMENT, "REFUSED");
 		count = 1;
 	}
+	count = backend_has(batch, "t/One") ? 1 : count;
 	count += backend_has(batch, "t/Surplus");
 	message = backend_pack(replies, backend_has(batch, "t/Missing") ? 0 : count);
 	if (backend_has(batch, "t/Garbage")) {
@@ -195,6 +211,7 @@ backend_receive(struct backend *backend, nng_msg *message)
 		abort();
 	}
 	probe = backend_has(batch, "mockvideo.rpc.v1.Health/Check");
+	backend->counts.mixed += backend_mixes(batch);
 	if (probe) {
 		backend->probes++;
 	} else {

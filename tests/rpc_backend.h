@@ -10,6 +10,7 @@
  *	t/Garbage   bytes that are no ReplyBatch
  *	t/Missing   a ReplyBatch without replies
  *	t/Surplus   a ReplyBatch with one reply too many
+ *	t/One       a ReplyBatch of one reply, as t/Echo, for the whole message
  *	t/Refuse    one reply, INVALID_ARGUMENT, for the whole message
  *	t/Large     100000 bytes
  *
@@ -36,6 +37,7 @@ struct backend_counts {
 	size_t messages;
 	size_t calls;
 	size_t largest; /* message, in calls */
+	size_t mixed;   /* messages whose calls have different requests */
 };
 
 /* Listens on url; with port 0 on a free one. NULL if that fails. */

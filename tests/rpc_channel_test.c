@@ -184,14 +184,16 @@ a_batch_is_bounded_in_bytes(void **state)
 }
 
 static void
-calls_with_side_effects_travel_alone_and_at_once(void **state)
+calls_that_are_to_travel_alone_do_so_at_once(void **state)
 {
-	struct fixture fixture = connect_with((struct rpc_channel_options){0});
+	struct fixture fixture =
+	    connect_with((struct rpc_channel_options){.batch_stall_ms = LONG_MS});
 	struct caller *callers[10];
 
 	(void)state;
 	for (size_t i = 0; i < 10; i++) {
-		callers[i] = caller_start(fixture.channel, "t/Hold", "w", WRITE, LONG_MS);
+		callers[i] =
+		    caller_start(fixture.channel, "t/Hold", "w", RPC_ALONE | RPC_SLOW, LONG_MS);
 	}
 	backend_wait(fixture.backend, 10);
 	assert_int_equal(backend_counts(fixture.backend).messages, 10);
@@ -383,7 +385,7 @@ closing_the_channel_cancels_what_is_in_flight(void **state)
 	(void)state;
 	for (size_t i = 0; i < 20; i++) {
 		callers[i] =
-		    caller_start(fixture.channel, "t/Hold", "", i % 2 ? READ : WRITE, LONG_MS);
+		    caller_start(fixture.channel, "t/Hold", "", i % 2 ? READ : RPC_ALONE, LONG_MS);
 	}
 	backend_wait(fixture.backend, 10);
 	rpc_channel_close(&fixture.channel);
@@ -471,7 +473,7 @@ main(void)
 	    cmocka_unit_test(what_is_left_of_the_deadline_travels_with_the_call),
 	    cmocka_unit_test(calls_without_side_effects_gather_while_messages_are_in_flight),
 	    cmocka_unit_test(a_batch_is_bounded_in_bytes),
-	    cmocka_unit_test(calls_with_side_effects_travel_alone_and_at_once),
+	    cmocka_unit_test(calls_that_are_to_travel_alone_do_so_at_once),
 	    cmocka_unit_test(with_batches_of_one_each_call_travels_alone_and_at_once),
 	    cmocka_unit_test(a_call_that_is_not_answered_ends_at_its_deadline),
 	    cmocka_unit_test(deadlines_end_calls_in_their_order),

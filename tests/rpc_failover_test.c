@@ -82,6 +82,38 @@ a_write_whose_connection_is_lost_has_an_unknown_outcome_and_is_not_repeated(void
 	backend_close(&backend);
 }
 
+/* Three writes in a message, of which one may be repeated: each ends by itself. */
+static void
+each_write_of_a_lost_message_has_its_own_end(void **state)
+{
+	struct backend *backend = backend_open(ANY_PORT);
+	struct rpc_channel_options options = quiet;
+	struct rpc_channel *channel;
+	struct caller *callers[4];
+
+	(void)state;
+	options.batch_in_flight = 1;
+	channel = caller_channel(backend_url(backend), options);
+	callers[0] = caller_start(channel, "t/Hold", "first", WRITE, LONG_MS);
+	backend_wait(backend, 1);
+	callers[1] = caller_start(channel, "t/Hold", "a", WRITE, LONG_MS);
+	callers[2] = caller_start(channel, "t/Hold", "b", RPC_IDEMPOTENT, LONG_MS);
+	callers[3] = caller_start(channel, "t/Hold", "c", WRITE, LONG_MS);
+	caller_cancel(callers[0]); /* the others leave, in one message */
+	caller_expect(callers[0], STATUS_CANCELLED, "CANCELLED");
+	backend_wait(backend, 4);
+	assert_int_equal(backend_counts(backend).messages, 2);
+	replace(&backend);
+	caller_expect(callers[1], STATUS_UNAVAILABLE, "OUTCOME_UNKNOWN");
+	caller_expect(callers[3], STATUS_UNAVAILABLE, "OUTCOME_UNKNOWN");
+	backend_wait(backend, 1);
+	backend_release(backend);
+	caller_expect_text(callers[2], "b");
+	assert_int_equal(backend_counts(backend).calls, 1);
+	rpc_channel_close(&channel);
+	backend_close(&backend);
+}
+
 static void
 calls_that_may_be_repeated_are_retried_when_the_endpoint_is_back(void **state)
 {
@@ -434,6 +466,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(
 		a_write_whose_connection_is_lost_has_an_unknown_outcome_and_is_not_repeated),
+	    cmocka_unit_test(each_write_of_a_lost_message_has_its_own_end),
 	    cmocka_unit_test(calls_that_may_be_repeated_are_retried_when_the_endpoint_is_back),
 	    cmocka_unit_test(a_read_whose_connection_is_lost_is_made_at_another_endpoint),
 	    cmocka_unit_test(retries_end_with_their_budget),

@@ -8,6 +8,7 @@
 
 #include "account/v1/user.pb-c.h"
 #include "common/arena.h"
+#include "common/rpc/client/rpc_channel.h"
 #include "gateway/schema.h"
 #include "google/protobuf/descriptor.pb-c.h"
 #include "tests/schema_file.h"
@@ -110,11 +111,23 @@ methods_know_their_idempotency(void **state)
 	    schema_find_method(schema, "toy.v1.ToyService/CreateToy");
 
 	assert_true(get->no_side_effects);
-	assert_true(get->idempotent);
+	assert_int_equal(get->call_flags, RPC_NO_SIDE_EFFECTS);
 	assert_false(put->no_side_effects);
-	assert_true(put->idempotent);
+	assert_int_equal(put->call_flags, RPC_IDEMPOTENT);
 	assert_false(post->no_side_effects);
-	assert_false(post->idempotent);
+	assert_int_equal(post->call_flags & (RPC_NO_SIDE_EFFECTS | RPC_IDEMPOTENT), 0);
+}
+
+static void
+methods_know_their_pace_and_whether_they_are_secret(void **state)
+{
+	const struct fixture *fixture = *state;
+	const struct schema *schema = fixture->toy;
+
+	assert_int_equal(schema_find_method(schema, "toy.v1.ToyService/CreateToy")->call_flags,
+	    RPC_SLOW | RPC_SECRET);
+	assert_int_equal(
+	    schema_find_method(schema, "toy.v1.ToyService/CreateToys")->call_flags, RPC_ALONE);
 }
 
 static void
@@ -430,6 +443,7 @@ main(void)
 	    cmocka_unit_test(a_method_may_have_several_bindings),
 	    cmocka_unit_test(methods_without_bindings_are_there_too),
 	    cmocka_unit_test(methods_know_their_idempotency),
+	    cmocka_unit_test(methods_know_their_pace_and_whether_they_are_secret),
 	    cmocka_unit_test(methods_have_the_error_rules_of_their_service),
 	    cmocka_unit_test(methods_are_listed_and_found_by_name),
 	    cmocka_unit_test(only_messages_of_methods_are_found),

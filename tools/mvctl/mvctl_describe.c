@@ -299,10 +299,16 @@ mvctl_describe_method_options(const struct mvctl_describing *describing,
 	    (int)options->idempotency_level);
 	ProtobufCMessage *http = NULL;
 	ProtobufCMessage *rule = NULL;
+	ProtobufCMessage *traits = NULL;
 
 	if (options->has_idempotency_level && level != NULL) {
 		mvctl_rule_indent(depth);
 		printf("option idempotency_level = %s;\n", level->name);
+	}
+	if (schema_option_one(&options->base, SCHEMA_OPTION_TRAITS,
+		&mockvideo__method__v1__method_traits__descriptor, describing->arena, &traits) &&
+	    traits != NULL) {
+		mvctl_rule_traits((const Mockvideo__Method__V1__MethodTraits *)traits, depth);
 	}
 	if (schema_option_one(&options->base, SCHEMA_OPTION_HTTP,
 		&google__api__http_rule__descriptor, describing->arena, &http) &&

@@ -74,9 +74,7 @@ mvctl_method_pack(const struct mvctl_method *method, const char *json, size_t le
 	}
 	*request = mvctl_request(method->remote.options, schema->name);
 	request->message = message;
-	request->flags = schema->no_side_effects ? RPC_NO_SIDE_EFFECTS
-			 : schema->idempotent    ? RPC_IDEMPOTENT
-						 : 0;
+	request->flags = schema->call_flags;
 	return STATUS_OK;
 }
 

@@ -80,3 +80,14 @@ mvctl_rule_when(const Mockvideo__Rest__V1__HeaderCondition *when, int depth)
 	mvctl_rule_string(when->name);
 	printf(" value: %s};\n", when->value ? "true" : "false");
 }
+
+void
+mvctl_rule_traits(const Mockvideo__Method__V1__MethodTraits *traits, int depth)
+{
+	const ProtobufCEnumValue *pace = protobuf_c_enum_descriptor_get_value(
+	    &mockvideo__method__v1__pace__descriptor, (int)traits->pace);
+
+	mvctl_rule_indent(depth);
+	printf("option (mockvideo.method.v1.traits) = {pace: %s%s};\n",
+	    pace == NULL ? "?" : pace->name, traits->secret ? " secret: true" : "");
+}

@@ -218,7 +218,9 @@ rpc_channel_fail_endpoint(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 {
 	struct rpc_exchange *exchange;
 
-	rpc_channel_fail_list(&endpoint->queue, todo);
+	for (size_t i = 0; i < RPC_GROUPS; i++) {
+		rpc_channel_fail_list(&endpoint->groups[i].queue, todo);
+	}
 	TAILQ_FOREACH(exchange, &endpoint->in_flight, link)
 	{
 		for (size_t i = 0; i < exchange->count; i++) {

@@ -56,9 +56,12 @@ struct rpc_channel_options {
 };
 
 enum rpc_request_flag {
-	RPC_NO_SIDE_EFFECTS = 1, /* may share a message with others, may be retried */
+	RPC_NO_SIDE_EFFECTS = 1, /* may be retried */
 	RPC_IDEMPOTENT = 2,      /* may be retried once its connection is lost */
-	RPC_WAIT_FOR_READY = 4   /* waits for an endpoint instead of failing at once */
+	RPC_WAIT_FOR_READY = 4,  /* waits for an endpoint instead of failing at once */
+	RPC_SLOW = 8,            /* much longer than others, as hashing a password */
+	RPC_ALONE = 16,          /* shares no message, as a bulk of many parts */
+	RPC_SECRET = 32          /* the request is overwritten wherever it was */
 };
 
 /*

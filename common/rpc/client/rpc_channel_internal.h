@@ -44,7 +44,7 @@ enum rpc_pending_state {
 	RPC_PENDING_SPARE,   /* in channel->spare, or being filled in */
 	RPC_PENDING_CORKED,  /* in its thread's rpc_cork, which alone touches it */
 	RPC_PENDING_WAITING, /* in channel->waiting, for an endpoint or for its back-off */
-	RPC_PENDING_QUEUED,  /* in endpoint->queue */
+	RPC_PENDING_QUEUED,  /* in the queue of a group of its endpoint */
 	RPC_PENDING_SENT,    /* in exchange->calls */
 	RPC_PENDING_ENDED    /* its reply is on its way, or with its receiver */
 };
@@ -88,10 +88,11 @@ struct rpc_exchange {
 	TAILQ_ENTRY(rpc_exchange) link; /* of endpoint->in_flight or endpoint->spare */
 	struct rpc_exchange *send_next; /* of rpc_todo */
 	nng_ctx ctx;
-	bool open;        /* ctx is; an aborted exchange closes it to be rid of the reply */
-	nng_aio *send;    /* without a callback: its result is read when receive ends */
-	nng_aio *receive; /* ends exactly once for each message */
-	bool gathered;    /* its calls may have gathered: it counts for batch_in_flight */
+	bool open;               /* ctx is; an aborted exchange closes it to be rid of the reply */
+	nng_aio *send;           /* without a callback: its result is read when receive ends */
+	nng_aio *receive;        /* ends exactly once for each message */
+	struct rpc_group *group; /* whose calls it has; NULL: none's */
+	bool counts;             /* among the messages in flight of its group */
 	int64_t sent_ns;
 	size_t count;
 	size_t live; /* calls that still wait for it */
@@ -101,6 +102,26 @@ struct rpc_exchange {
 };
 
 TAILQ_HEAD(rpc_exchange_list, rpc_exchange);
+
+/*
+ * Calls that may share messages. Those with side effects are apart from those
+ * without, which are retried otherwise; and slow ones are apart from quick ones,
+ * which would have to wait for them: a message is answered when its last call is.
+ */
+struct rpc_group {
+	struct rpc_pending_list queue; /* calls that gather */
+	size_t queued;
+	unsigned in_flight;     /* messages */
+	size_t in_flight_calls; /* in them when they were sent */
+	int64_t sent_ns;        /* when the last of them was */
+	bool slow;              /* the rest is of slow ones */
+	double calls;           /* answered of late, of which what is long ago counts little */
+	double busy_ns;         /* and the time in which there was one to be answered */
+	int64_t answered_ns;    /* when the last reply came */
+};
+
+/* Quick and slow ones, with and without side effects. */
+#define RPC_GROUPS 4
 
 /*
  *	SERVING <-> NOT_SERVING   by what its health call says
@@ -126,18 +147,15 @@ struct rpc_endpoint {
 	bool was_connected;             /* as the channel's thread has acted on */
 	bool lost;                      /* a connection was lost since it acted */
 	enum rpc_health health;
-	size_t load;                   /* calls queued and sent */
-	struct rpc_pending_list queue; /* calls that gather */
+	size_t load; /* calls queued and sent */
 	struct rpc_exchange_list in_flight;
 	struct rpc_exchange_list spare;
-	size_t queued;             /* calls in the queue */
-	unsigned gathered;         /* exchanges in flight that have the flag */
-	size_t gathered_calls;     /* calls in them when they were sent */
+	struct rpc_group groups[RPC_GROUPS];
 	unsigned abandoned;        /* exchanges in flight that nobody waits for */
-	int64_t gathered_ns;       /* when the last such was sent */
 	int64_t heard_ns;          /* when the last reply came */
 	unsigned timeouts;         /* in a row, with nothing heard */
 	struct rpc_timer timer;    /* next look after it */
+	struct rpc_timer stall;    /* when calls that gather may leave behind slower ones */
 	struct rpc_pending *probe; /* the health call in flight */
 	int64_t probe_ns;          /* when it was made */
 };
@@ -273,6 +291,10 @@ void rpc_endpoint_close(struct rpc_endpoint **endpoint);
 void rpc_endpoint_give(
     struct rpc_endpoint *endpoint, struct rpc_pending *pending, struct rpc_todo *todo);
 
+/* The group of the endpoint that the call belongs to; NULL: it travels alone. */
+struct rpc_group *rpc_endpoint_group(
+    struct rpc_endpoint *endpoint, const struct rpc_pending *pending);
+
 /* Sends what has gathered, as far as batch_in_flight allows. */
 void rpc_endpoint_flush(struct rpc_endpoint *endpoint, struct rpc_todo *todo);
 
@@ -292,12 +314,12 @@ void rpc_endpoint_abort(struct rpc_endpoint *endpoint);
 bool rpc_endpoint_idle(const struct rpc_endpoint *endpoint);
 
 /*
- * Takes an exchange, with a message of the first calls of the list, as many
- * as may travel together, and notes it to be sent. The calls are SENT then.
- * False without memory; nothing has changed then.
+ * Takes an exchange, with a message of the first calls of the list, which is
+ * that of the group unless that is NULL, calls_max at most, and notes it to be
+ * sent. The calls are SENT then. False without memory; nothing has changed then.
  */
-bool rpc_exchange_start(
-    struct rpc_endpoint *endpoint, struct rpc_pending_list *calls, struct rpc_todo *todo);
+bool rpc_exchange_start(struct rpc_endpoint *endpoint, struct rpc_group *group,
+    struct rpc_pending_list *calls, size_t calls_max, struct rpc_todo *todo);
 
 /* Hands the message to NNG. No lock. */
 void rpc_exchange_send(struct rpc_exchange *exchange);

@@ -11,6 +11,10 @@
 #define RPC_RECONNECT_MIN_MS 50
 #define RPC_RECONNECT_MAX_MS 1000
 
+#define RPC_ENDPOINT_TIMERS  2
+
+static void rpc_endpoint_stalled(struct rpc_timer *timer, void *todo);
+
 /*
  * NNG tells of the connection's ups and downs, in threads of its own and not
  * always in their order: a pipe may be removed before it was told to be up.
@@ -125,7 +129,8 @@ rpc_endpoint_free(struct rpc_endpoint **endpoint)
 	}
 	pthread_mutex_lock(&channel->lock);
 	rpc_timer_clear(&channel->timers, &(*endpoint)->timer);
-	channel->timer_owners--;
+	rpc_timer_clear(&channel->timers, &(*endpoint)->stall);
+	channel->timer_owners -= RPC_ENDPOINT_TIMERS;
 	pthread_mutex_unlock(&channel->lock);
 	free((*endpoint)->url);
 	free(*endpoint);
@@ -143,8 +148,9 @@ rpc_endpoint_new(struct rpc_channel *channel, const char *url)
 		return NULL;
 	}
 	pthread_mutex_lock(&channel->lock);
-	reserved = rpc_timers_reserve(&channel->timers, channel->timer_owners + 1);
-	channel->timer_owners += reserved;
+	reserved =
+	    rpc_timers_reserve(&channel->timers, channel->timer_owners + RPC_ENDPOINT_TIMERS);
+	channel->timer_owners += reserved ? RPC_ENDPOINT_TIMERS : 0;
 	pthread_mutex_unlock(&channel->lock);
 	if (!reserved) {
 		free(endpoint->url);
@@ -153,7 +159,11 @@ rpc_endpoint_new(struct rpc_channel *channel, const char *url)
 	}
 	endpoint->channel = channel;
 	endpoint->timer.fire = rpc_probe_fire;
-	TAILQ_INIT(&endpoint->queue);
+	endpoint->stall.fire = rpc_endpoint_stalled;
+	for (size_t i = 0; i < RPC_GROUPS; i++) {
+		TAILQ_INIT(&endpoint->groups[i].queue);
+		endpoint->groups[i].slow = i >= RPC_GROUPS / 2;
+	}
 	TAILQ_INIT(&endpoint->in_flight);
 	TAILQ_INIT(&endpoint->spare);
 	return endpoint;
@@ -210,20 +220,61 @@ rpc_endpoint_abort(struct rpc_endpoint *endpoint)
 bool
 rpc_endpoint_idle(const struct rpc_endpoint *endpoint)
 {
-	return TAILQ_EMPTY(&endpoint->in_flight) && TAILQ_EMPTY(&endpoint->queue) &&
-	       endpoint->probe == NULL;
+	for (size_t i = 0; i < RPC_GROUPS; i++) {
+		if (!TAILQ_EMPTY(&endpoint->groups[i].queue)) {
+			return false;
+		}
+	}
+	return TAILQ_EMPTY(&endpoint->in_flight) && endpoint->probe == NULL;
+}
+
+struct rpc_group *
+rpc_endpoint_group(struct rpc_endpoint *endpoint, const struct rpc_pending *pending)
+{
+	if (pending->probe || (pending->flags & RPC_ALONE) != 0 ||
+	    endpoint->channel->options.batch_max_calls == 1) {
+		return NULL;
+	}
+	return &endpoint->groups[((pending->flags & RPC_SLOW) != 0 ? RPC_GROUPS / 2 : 0) +
+				 ((pending->flags & RPC_NO_SIDE_EFFECTS) != 0 ? 1 : 0)];
+}
+
+/*
+ * How many calls may share a message. Of slow ones as many as the service
+ * answers, by what it did of late, in the time after which no call waits for
+ * others any more: where hashing a password takes a millisecond they share
+ * messages, and where it takes ten each of them is answered by itself.
+ */
+static size_t
+rpc_endpoint_calls_max(const struct rpc_endpoint *endpoint, const struct rpc_group *group)
+{
+	const struct rpc_channel_options *options = &endpoint->channel->options;
+	double most = options->batch_max_calls;
+	double answered;
+
+	if (group == NULL || (group->slow && group->calls == 0)) {
+		return 1;
+	}
+	answered = (double)(options->batch_stall_ms * CLOCK_NS_PER_MS) * group->calls;
+	if (group->slow && answered < group->busy_ns * most) {
+		most = answered / group->busy_ns;
+	}
+	return most < 2 ? 1 : (size_t)most;
 }
 
 /* Sends what the list begins with, or fails it. */
 static void
-rpc_endpoint_send(
-    struct rpc_endpoint *endpoint, struct rpc_pending_list *calls, struct rpc_todo *todo)
+rpc_endpoint_send(struct rpc_endpoint *endpoint, struct rpc_group *group,
+    struct rpc_pending_list *calls, struct rpc_todo *todo)
 {
 	struct rpc_pending *first = TAILQ_FIRST(calls);
 
-	if (!rpc_exchange_start(endpoint, calls, todo)) {
+	if (!rpc_exchange_start(
+		endpoint, group, calls, rpc_endpoint_calls_max(endpoint, group), todo)) {
 		TAILQ_REMOVE(calls, first, link);
-		endpoint->queued -= calls == &endpoint->queue;
+		if (group != NULL) {
+			group->queued--;
+		}
 		endpoint->load--;
 		rpc_pending_fail(first, todo, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
 		    "there is no memory to send the call");
@@ -232,50 +283,85 @@ rpc_endpoint_send(
 	rpc_probe_watch(endpoint, todo->now_ns);
 }
 
+/* From then on one more message of the group may leave. */
+static int64_t
+rpc_endpoint_stall_end_ns(const struct rpc_endpoint *endpoint, const struct rpc_group *group)
+{
+	return group->sent_ns + endpoint->channel->options.batch_stall_ms * CLOCK_NS_PER_MS;
+}
+
 /*
  * One message is always on its way, and a further one only when it is as large
  * as those on their way: so the work is shared out while there is much, and
  * is not cut small while there is little. Messages in flight may be slow ones,
  * behind which quick calls should not wait: so now and then one more leaves.
+ * Slow calls that share no message have nothing to wait for.
  */
 static bool
-rpc_endpoint_may_send(const struct rpc_endpoint *endpoint, int64_t now_ns)
+rpc_endpoint_may_send(
+    const struct rpc_endpoint *endpoint, const struct rpc_group *group, int64_t now_ns)
 {
 	const struct rpc_channel_options *options = &endpoint->channel->options;
 
-	return endpoint->gathered == 0 ||
-	       (endpoint->gathered < options->batch_in_flight &&
-		   endpoint->queued >= endpoint->gathered_calls) ||
-	       now_ns - endpoint->gathered_ns > options->batch_stall_ms * CLOCK_NS_PER_MS;
+	if (group->calls > 0 && rpc_endpoint_calls_max(endpoint, group) == 1) {
+		return true;
+	}
+	return group->in_flight == 0 ||
+	       (group->in_flight < options->batch_in_flight &&
+		   group->queued >= group->in_flight_calls) ||
+	       now_ns >= rpc_endpoint_stall_end_ns(endpoint, group);
+}
+
+static void
+rpc_endpoint_flush_group(
+    struct rpc_endpoint *endpoint, struct rpc_group *group, struct rpc_todo *todo)
+{
+	while (
+	    !TAILQ_EMPTY(&group->queue) && rpc_endpoint_may_send(endpoint, group, todo->now_ns)) {
+		rpc_endpoint_send(endpoint, group, &group->queue, todo);
+	}
+	if (!TAILQ_EMPTY(&group->queue) && endpoint->stall.place == 0) {
+		rpc_channel_set_timer(endpoint->channel, &endpoint->stall,
+		    rpc_endpoint_stall_end_ns(endpoint, group));
+	}
+}
+
+/* Fires for endpoint->stall. */
+static void
+rpc_endpoint_stalled(struct rpc_timer *timer, void *todo)
+{
+	struct rpc_endpoint *endpoint =
+	    (struct rpc_endpoint *)((char *)timer - offsetof(struct rpc_endpoint, stall));
+
+	rpc_endpoint_flush(endpoint, todo);
 }
 
 void
 rpc_endpoint_flush(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 {
-	while (!TAILQ_EMPTY(&endpoint->queue) && rpc_endpoint_may_send(endpoint, todo->now_ns)) {
-		rpc_endpoint_send(endpoint, &endpoint->queue, todo);
+	for (size_t i = 0; i < RPC_GROUPS; i++) {
+		rpc_endpoint_flush_group(endpoint, &endpoint->groups[i], todo);
 	}
 }
 
 void
 rpc_endpoint_give(struct rpc_endpoint *endpoint, struct rpc_pending *pending, struct rpc_todo *todo)
 {
-	bool gathers = (pending->flags & RPC_NO_SIDE_EFFECTS) != 0 && !pending->probe &&
-		       endpoint->channel->options.batch_max_calls > 1;
 	struct rpc_pending_list alone = TAILQ_HEAD_INITIALIZER(alone);
+	struct rpc_group *group = rpc_endpoint_group(endpoint, pending);
 
 	pending->endpoint = endpoint;
 	pending->state = RPC_PENDING_QUEUED;
 	endpoint->load++;
-	if (gathers) {
-		TAILQ_INSERT_TAIL(&endpoint->queue, pending, link);
-		endpoint->queued++;
-		if (!todo->holding) {
-			rpc_endpoint_flush(endpoint, todo);
-		}
-	} else {
+	if (group == NULL) {
 		TAILQ_INSERT_TAIL(&alone, pending, link);
-		rpc_endpoint_send(endpoint, &alone, todo);
+		rpc_endpoint_send(endpoint, NULL, &alone, todo);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&group->queue, pending, link);
+	group->queued++;
+	if (!todo->holding) {
+		rpc_endpoint_flush_group(endpoint, group, todo);
 	}
 }
 
@@ -285,9 +371,11 @@ rpc_endpoint_move_queued(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 	struct rpc_pending_list queued = TAILQ_HEAD_INITIALIZER(queued);
 	struct rpc_pending *pending;
 
-	while ((pending = TAILQ_FIRST(&endpoint->queue)) != NULL) {
-		rpc_pending_detach(pending);
-		TAILQ_INSERT_TAIL(&queued, pending, link);
+	for (size_t i = 0; i < RPC_GROUPS; i++) {
+		while ((pending = TAILQ_FIRST(&endpoint->groups[i].queue)) != NULL) {
+			rpc_pending_detach(pending);
+			TAILQ_INSERT_TAIL(&queued, pending, link);
+		}
 	}
 	while ((pending = TAILQ_FIRST(&queued)) != NULL) {
 		TAILQ_REMOVE(&queued, pending, link);
@@ -325,6 +413,15 @@ rpc_endpoint_disconnected(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 	rpc_resolver_kick(endpoint->channel->resolver);
 }
 
+/* Another process may be at the other end, or the same one with other settings. */
+static void
+rpc_endpoint_forget_times(struct rpc_endpoint *endpoint)
+{
+	for (size_t i = 0; i < RPC_GROUPS; i++) {
+		endpoint->groups[i].calls = endpoint->groups[i].busy_ns = 0;
+	}
+}
+
 void
 rpc_endpoint_follow(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 {
@@ -334,6 +431,7 @@ rpc_endpoint_follow(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 	}
 	if (endpoint->connected && !endpoint->was_connected) {
 		endpoint->was_connected = true;
+		rpc_endpoint_forget_times(endpoint);
 		endpoint->health = RPC_HEALTH_NOT_SERVING; /* until it says that it serves */
 		rpc_probe_start(endpoint, todo);
 		rpc_channel_place_waiting(endpoint->channel, todo);

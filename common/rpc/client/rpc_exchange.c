@@ -8,6 +8,9 @@
 /* So many messages that nobody waits for may be in flight to an endpoint. */
 #define RPC_ABANDONED_MAX 64
 
+/* What each message that was answered weighs beside the one after it. */
+#define RPC_OF_LATE 0.9
+
 static void rpc_exchange_event(void *closure);
 
 static struct rpc_exchange *
@@ -106,7 +109,7 @@ rpc_exchange_call_max(const struct rpc_pending *call)
 /* How many calls from the first of the list on travel together, and what they take. */
 static size_t
 rpc_exchange_measure(
-    const struct rpc_channel_options *options, const struct rpc_pending_list *calls, size_t *size)
+    const struct rpc_pending_list *calls, size_t calls_max, size_t bytes_max, size_t *size)
 {
 	const struct rpc_pending *call = TAILQ_FIRST(calls);
 	size_t count = 0;
@@ -116,8 +119,8 @@ rpc_exchange_measure(
 		*size += rpc_exchange_call_max(call);
 		count++;
 		call = TAILQ_NEXT(call, link);
-	} while (call != NULL && count < options->batch_max_calls &&
-		 *size + rpc_exchange_call_max(call) <= options->batch_max_bytes);
+	} while (
+	    call != NULL && count < calls_max && *size + rpc_exchange_call_max(call) <= bytes_max);
 	return count;
 }
 
@@ -134,34 +137,52 @@ rpc_exchange_take_calls(struct rpc_exchange *exchange, struct rpc_pending_list *
 		exchange->calls[i] = call;
 	}
 	exchange->count = exchange->live = count;
-	exchange->gathered =
-	    (exchange->calls[0]->flags & RPC_NO_SIDE_EFFECTS) != 0 && !exchange->calls[0]->probe;
+}
+
+/* It counts for its group until its reply has come, or nobody waits for it any more. */
+static void
+rpc_exchange_join(struct rpc_exchange *exchange, struct rpc_group *group)
+{
+	exchange->group = group;
+	exchange->counts = group != NULL;
+	if (group != NULL) {
+		group->queued -= exchange->count;
+		group->in_flight++;
+		group->in_flight_calls += exchange->count;
+		group->sent_ns = exchange->sent_ns;
+	}
+}
+
+static void
+rpc_exchange_leave(struct rpc_exchange *exchange)
+{
+	if (exchange->counts) {
+		exchange->group->in_flight--;
+		exchange->group->in_flight_calls -= exchange->count;
+		exchange->counts = false;
+	}
 }
 
 bool
-rpc_exchange_start(
-    struct rpc_endpoint *endpoint, struct rpc_pending_list *calls, struct rpc_todo *todo)
+rpc_exchange_start(struct rpc_endpoint *endpoint, struct rpc_group *group,
+    struct rpc_pending_list *calls, size_t calls_max, struct rpc_todo *todo)
 {
 	struct rpc_exchange *exchange = rpc_exchange_acquire(endpoint);
 	nng_msg *message;
 	size_t count;
 	size_t size;
 
-	count = rpc_exchange_measure(&endpoint->channel->options, calls, &size);
+	count = rpc_exchange_measure(
+	    calls, calls_max, endpoint->channel->options.batch_max_bytes, &size);
 	if (exchange == NULL ||
 	    (message = rpc_exchange_pack(calls, count, size, todo->now_ns)) == NULL) {
 		return false;
 	}
 	rpc_exchange_take_calls(exchange, calls, count);
-	endpoint->queued -= calls == &endpoint->queue ? count : 0;
 	TAILQ_REMOVE(&endpoint->spare, exchange, link);
 	TAILQ_INSERT_TAIL(&endpoint->in_flight, exchange, link);
-	if (exchange->gathered) {
-		endpoint->gathered++;
-		endpoint->gathered_calls += count;
-		endpoint->gathered_ns = todo->now_ns;
-	}
 	exchange->sent_ns = todo->now_ns;
+	rpc_exchange_join(exchange, group);
 	nng_aio_set_msg(exchange->send, message);
 	exchange->send_next = NULL;
 	*todo->send_end = exchange;
@@ -208,23 +229,12 @@ rpc_exchange_abort_oldest(struct rpc_endpoint *endpoint)
 	}
 }
 
-/* It no longer keeps calls from leaving. */
-static void
-rpc_exchange_ungather(struct rpc_exchange *exchange)
-{
-	if (exchange->gathered) {
-		exchange->gathered = false;
-		exchange->endpoint->gathered--;
-		exchange->endpoint->gathered_calls -= exchange->count;
-	}
-}
-
 void
 rpc_exchange_abandon(struct rpc_exchange *exchange, struct rpc_todo *todo)
 {
 	struct rpc_endpoint *endpoint = exchange->endpoint;
 
-	rpc_exchange_ungather(exchange);
+	rpc_exchange_leave(exchange);
 	exchange->abandoned = true;
 	if (++endpoint->abandoned > RPC_ABANDONED_MAX) {
 		rpc_exchange_abort_oldest(endpoint);
@@ -271,7 +281,7 @@ rpc_exchange_release(struct rpc_exchange *exchange, struct rpc_todo *todo)
 
 	TAILQ_REMOVE(&endpoint->in_flight, exchange, link);
 	TAILQ_INSERT_HEAD(&endpoint->spare, exchange, link);
-	rpc_exchange_ungather(exchange);
+	rpc_exchange_leave(exchange);
 	endpoint->abandoned -= exchange->abandoned;
 	exchange->abandoned = false;
 	rpc_endpoint_flush(endpoint, todo);
@@ -281,6 +291,22 @@ rpc_exchange_release(struct rpc_exchange *exchange, struct rpc_todo *todo)
 	if (TAILQ_EMPTY(&endpoint->in_flight)) {
 		pthread_cond_broadcast(&endpoint->channel->idle);
 	}
+}
+
+/* Notes how fast calls of the group are answered while there are some. */
+static void
+rpc_exchange_note_time(struct rpc_exchange *exchange, int64_t now_ns)
+{
+	struct rpc_group *group = exchange->group;
+	int64_t since_ns;
+
+	if (group == NULL) {
+		return;
+	}
+	since_ns = exchange->sent_ns > group->answered_ns ? exchange->sent_ns : group->answered_ns;
+	group->calls = group->calls * RPC_OF_LATE + (double)exchange->count;
+	group->busy_ns = group->busy_ns * RPC_OF_LATE + (double)(now_ns - since_ns);
+	group->answered_ns = now_ns;
 }
 
 /* The callback of receive: a reply has come, or none will. */
@@ -300,6 +326,7 @@ rpc_exchange_event(void *closure)
 		nng_aio_set_msg(exchange->receive, NULL);
 		endpoint->heard_ns = todo.now_ns;
 		endpoint->timeouts = 0;
+		rpc_exchange_note_time(exchange, todo.now_ns);
 		rpc_reply_read(exchange, message, &todo);
 	} else {
 		rpc_exchange_lost(exchange, sent, &todo);

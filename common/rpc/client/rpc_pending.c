@@ -257,12 +257,14 @@ void
 rpc_pending_detach(struct rpc_pending *pending)
 {
 	struct rpc_endpoint *endpoint = pending->endpoint;
+	struct rpc_group *group;
 
 	switch (pending->state) {
 	case RPC_PENDING_WAITING: TAILQ_REMOVE(&pending->channel->waiting, pending, link); break;
 	case RPC_PENDING_QUEUED:
-		TAILQ_REMOVE(&endpoint->queue, pending, link);
-		endpoint->queued--;
+		group = rpc_endpoint_group(endpoint, pending);
+		TAILQ_REMOVE(&group->queue, pending, link);
+		group->queued--;
 		endpoint->load--;
 		break;
 	case RPC_PENDING_SENT:
