@@ -91,6 +91,40 @@ address_is_loopback(const struct address *address)
 		   six->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
 }
 
+static bool
+address_is_every(const struct address *address)
+{
+	const struct sockaddr_in *four = (const struct sockaddr_in *)&address->storage;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address->storage;
+
+	return address->storage.ss_family == AF_INET ? four->sin_addr.s_addr == INADDR_ANY
+						     : IN6_IS_ADDR_UNSPECIFIED(&six->sin6_addr);
+}
+
+bool
+address_overlaps(const struct address *a, const struct address *b)
+{
+	const struct sockaddr_in *four[] = {
+	    (const struct sockaddr_in *)&a->storage, (const struct sockaddr_in *)&b->storage};
+	const struct sockaddr_in6 *six[] = {
+	    (const struct sockaddr_in6 *)&a->storage, (const struct sockaddr_in6 *)&b->storage};
+	bool same = a->storage.ss_family == b->storage.ss_family;
+
+	/* The port is at the same place in both families. */
+	if (four[0]->sin_port != four[1]->sin_port || four[0]->sin_port == 0) {
+		return false;
+	}
+	if (same && a->storage.ss_family == AF_INET) {
+		return address_is_every(a) || address_is_every(b) ||
+		       four[0]->sin_addr.s_addr == four[1]->sin_addr.s_addr;
+	}
+	if (same) {
+		return address_is_every(a) || address_is_every(b) ||
+		       memcmp(&six[0]->sin6_addr, &six[1]->sin6_addr, sizeof(struct in6_addr)) == 0;
+	}
+	return address_is_every(a->storage.ss_family == AF_INET6 ? a : b);
+}
+
 const char *
 address_print(const struct address *address, char text[ADDRESS_TEXT_MAX])
 {

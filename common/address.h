@@ -37,6 +37,9 @@ int address_bind(const struct address *address, bool shared);
  */
 bool address_of_socket(struct address *address, int fd);
 
+/* True when both cannot be listened on: one port, and hosts of which one is in the other. */
+bool address_overlaps(const struct address *a, const struct address *b);
+
 /* True when only this machine can reach the address. */
 bool address_is_loopback(const struct address *address);
 

@@ -151,17 +151,46 @@ admin_check_listen(const char *listen, struct error *error)
 	       address_read(&address, ADMIN_KEY, listen, 0, error) == STATUS_OK;
 }
 
+static void
+admin_refuse(const struct address *address, struct error *error)
+{
+	int why = errno;
+	char text[ADDRESS_TEXT_MAX];
+
+	error_set(error, STATUS_UNAVAILABLE, "CANNOT_LISTEN",
+	    "cannot listen on %s, which is " ADMIN_KEY ": %s; choose another, or off",
+	    address_print(address, text), strerror(why));
+}
+
+enum status_code
+admin_probe_listen(const char *listen, struct error *error)
+{
+	struct address address;
+	int fd;
+
+	if (strcmp(listen, ADMIN_OFF) == 0) {
+		return STATUS_OK;
+	}
+	if (address_read(&address, ADMIN_KEY, listen, 0, error) != STATUS_OK) {
+		return error->code;
+	}
+	fd = address_bind(&address, false);
+	if (fd < 0) {
+		admin_refuse(&address, error);
+		return error->code;
+	}
+	close(fd);
+	return STATUS_OK;
+}
+
 /* A socket that listens, or -1 and error. */
 static int
 admin_listen(struct admin *admin, struct error *error)
 {
 	int fd = address_bind(&admin->address, false);
 
-	address_print(&admin->address, admin->address_text);
 	if (fd < 0 || listen(fd, ADMIN_BACKLOG) != 0 || !address_of_socket(&admin->address, fd)) {
-		error_set(error, STATUS_UNAVAILABLE, "CANNOT_LISTEN",
-		    "cannot listen on %s, which is " ADMIN_KEY ": %s; choose another, or off",
-		    admin->address_text, strerror(errno));
+		admin_refuse(&admin->address, error);
 		if (fd >= 0) {
 			close(fd);
 		}

@@ -44,6 +44,12 @@ struct admin_options {
 bool admin_check_listen(const char *listen, struct error *error);
 
 /*
+ * Whether an admin port can be opened at listen, which admin_check_listen took:
+ * nobody else listens there. Leaves nothing behind.
+ */
+enum status_code admin_probe_listen(const char *listen, struct error *error);
+
+/*
  * Listens, logs where, and starts the thread, with all signals blocked. With
  * ADMIN_OFF *admin is NULL. On failure too, and error names the key.
  */

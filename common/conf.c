@@ -75,6 +75,22 @@ conf_read_valid(struct conf_reading *reading, char **argv)
 	return true;
 }
 
+/* Whether the program could start. What is wrong was told. */
+static bool
+conf_can_start(struct conf_reading *reading)
+{
+	const struct conf_program *program = reading->program;
+	const struct conf conf = {.program = program, .values = reading->values};
+	struct error error;
+
+	for (size_t i = 0; program->start_checks != NULL && program->start_checks[i] != NULL; i++) {
+		if (!program->start_checks[i](&conf, reading->command, &error)) {
+			conf_fault(reading, "configuration", "%s", error.message);
+		}
+	}
+	return reading->fault_count == 0;
+}
+
 enum conf_result
 conf_load(struct conf **conf, const struct conf_program *program, int argc, char **argv,
     const char **command)
@@ -93,7 +109,7 @@ conf_load(struct conf **conf, const struct conf_program *program, int argc, char
 		printf("%s %s\n", program->name, program->version);
 		return conf_answered(program);
 	}
-	if (!conf_read_valid(&reading, argv)) {
+	if (!conf_read_valid(&reading, argv) || !conf_can_start(&reading)) {
 		result = CONF_FAILED;
 	} else if (reading.check) {
 		result = conf_check(&reading);

@@ -67,6 +67,16 @@ struct conf_program {
 	 * filled, when one is broken. NULL: there are none.
 	 */
 	bool (*check)(const struct conf *conf, struct error *error);
+
+	/*
+	 * What else a start with command, which is as conf_load gives it, needs of
+	 * its surroundings, as far as that can be looked at without connecting to
+	 * anything and without a change: files, folders, addresses. By conf_load
+	 * alone, once all else fits; each is called, and tells its own faults.
+	 * NULL-terminated; NULL: there are none.
+	 */
+	bool (*const *start_checks)(
+	    const struct conf *conf, const char *command, struct error *error);
 };
 
 enum conf_result {

@@ -136,8 +136,9 @@ gw_api_read_limits(struct gw_api *api, const struct conf *conf)
 	api->access_log = conf_bool(conf, GW_ACCESS_LOG);
 }
 
-enum status_code
-gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
+/* All but the channel: what it takes is looked at, and nothing is connected to. */
+static enum status_code
+gw_api_prepare(struct gw_api *api, const struct conf *conf, struct error *error)
 {
 	enum status_code status;
 
@@ -151,6 +152,14 @@ gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
 	if (status == STATUS_OK) {
 		status = gw_api_open_tls(api, conf, error);
 	}
+	return status;
+}
+
+enum status_code
+gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
+{
+	enum status_code status = gw_api_prepare(api, conf, error);
+
 	if (status == STATUS_OK) {
 		status = gw_api_open_channel(api, conf, error);
 	}
@@ -159,6 +168,20 @@ gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
 	}
 	return status;
 }
+
+static bool
+gw_api_check(const struct conf *conf, const char *command, struct error *error)
+{
+	struct gw_api api;
+	bool valid = gw_api_prepare(&api, conf, error) == STATUS_OK;
+
+	(void)command;
+	gw_api_close(&api);
+	return valid;
+}
+
+bool (*const gw_api_start_checks[])(
+    const struct conf *conf, const char *command, struct error *error) = {gw_api_check, NULL};
 
 void
 gw_api_close(struct gw_api *api)

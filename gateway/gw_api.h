@@ -39,6 +39,10 @@ struct gw_api {
 	bool access_log;
 };
 
+/* For conf_program: the descriptors, their routes, and the certificates. */
+extern bool (*const gw_api_start_checks[])(
+    const struct conf *conf, const char *command, struct error *error);
+
 /*
  * Reads the descriptors that conf names and connects to its backends, in the
  * background. On failure nothing is left open and error says what is wrong.

@@ -1,8 +1,10 @@
 #include "gateway/gw_conf.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "common/address.h"
+#include "common/admin.h"
 #include "common/log.h"
 #include "common/rpc/net/rpc_url.h"
 #include "common/telemetry.h"
@@ -86,20 +88,67 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
 };
 
 static bool
+gw_conf_given(const struct conf *conf, enum gw_conf row)
+{
+	return conf_text(conf, row)[0] != '\0';
+}
+
+static bool
+gw_conf_refuse(struct error *error, const char *why)
+{
+	error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_CONFIGURATION", "%s", why);
+	return false;
+}
+
+/* Certificates are shown and names compared where somebody is trusted alone. */
+static bool
+gw_conf_check_tls(const struct conf *conf, struct error *error)
+{
+	if (gw_conf_given(conf, GW_BACKEND_TLS_CERT) != gw_conf_given(conf, GW_BACKEND_TLS_KEY)) {
+		return gw_conf_refuse(
+		    error, "backendTlsCert and backendTlsKey belong together: set both or neither");
+	}
+	if (gw_conf_given(conf, GW_BACKEND_TLS_CA)) {
+		return true;
+	}
+	if (gw_conf_given(conf, GW_BACKEND_TLS_CERT)) {
+		return gw_conf_refuse(
+		    error, "backendTlsCert needs backendTlsCa: the file of who is trusted");
+	}
+	if (gw_conf_given(conf, GW_BACKEND_TLS_NAME)) {
+		return gw_conf_refuse(
+		    error, "backendTlsName needs backendTlsCa: the file of who is trusted");
+	}
+	return true;
+}
+
+static bool
 gw_conf_check_backends(const struct conf *conf, struct error *error)
 {
 	struct rpc_urls urls;
 	bool valid = rpc_urls_init(&urls, conf_text(conf, GW_BACKENDS), error) == STATUS_OK;
 
+	for (size_t i = 0; i < urls.count && valid; i++) {
+		if (strncmp(urls.list[i].text, "tls+tcp:", 8) == 0 &&
+		    !gw_conf_given(conf, GW_BACKEND_TLS_CA)) {
+			error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_CONFIGURATION",
+			    "backends \"%.200s\" needs backendTlsCa: the file of who is trusted",
+			    urls.list[i].text);
+			valid = false;
+		}
+	}
 	rpc_urls_fini(&urls);
 	return valid;
 }
 
+/* The public address, and that the admin port is another. */
 static bool
-gw_conf_check(const struct conf *conf, struct error *error)
+gw_conf_check_listen(const struct conf *conf, struct error *error)
 {
 	const char *listen = conf_text(conf, GW_LISTEN);
+	const char *admin_listen = conf_text(conf, GW_ADMIN_LISTEN);
 	struct address address;
+	struct address admin;
 
 	if (address_read(&address, "listen", listen, (unsigned)conf_int(conf, GW_PORT), error) !=
 	    STATUS_OK) {
@@ -112,7 +161,22 @@ gw_conf_check(const struct conf *conf, struct error *error)
 		    listen);
 		return false;
 	}
-	return gw_conf_check_backends(conf, error) &&
+	if (strcmp(admin_listen, ADMIN_OFF) == 0) {
+		return true;
+	}
+	if (address_read(&admin, "adminListen", admin_listen, 0, error) != STATUS_OK) {
+		return false;
+	}
+	return !address_overlaps(&address, &admin) ||
+	       gw_conf_refuse(
+		   error, "listen and adminListen are the same address: choose another port");
+}
+
+static bool
+gw_conf_check(const struct conf *conf, struct error *error)
+{
+	return gw_conf_check_listen(conf, error) && gw_conf_check_tls(conf, error) &&
+	       gw_conf_check_backends(conf, error) &&
 	       telemetry_check(conf_text(conf, GW_ADMIN_LISTEN), conf_text(conf, GW_OTLP_ENDPOINT),
 		   conf_text(conf, GW_TRACE_SAMPLE_RATIO), error);
 }

@@ -146,6 +146,7 @@ open_and_serve(struct conf *conf, struct error *error)
 int
 main(int argc, char **argv)
 {
+	struct conf_program program = gw_program;
 	struct conf *conf = NULL;
 	enum conf_result result;
 	enum status_code status;
@@ -153,7 +154,8 @@ main(int argc, char **argv)
 	struct error error;
 
 	process_init();
-	result = conf_load(&conf, &gw_program, argc, argv, &command);
+	program.start_checks = gw_api_start_checks;
+	result = conf_load(&conf, &program, argc, argv, &command);
 	if (result != CONF_RUN) {
 		return result == CONF_EXIT ? 0 : 2;
 	}

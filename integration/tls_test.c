@@ -172,7 +172,7 @@ a_start_without_its_certificate_says_what_is_missing(void **state)
 
 	(void)state;
 	snprintf(store, sizeof(store), "sqlite:%s/other.db", dir);
-	expect(process_run(argv, out, sizeof(out)), 1, "no certificate is configured");
+	expect(process_run(argv, out, sizeof(out)), 2, "no certificate is configured");
 }
 
 static int

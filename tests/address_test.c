@@ -82,6 +82,35 @@ loopback_is_what_only_this_machine_reaches(void **state)
 	assert_false(is_loopback("[2001:db8::1]:0"));
 }
 
+static bool
+overlap(const char *a, const char *b)
+{
+	struct address first;
+	struct address second;
+	struct error error;
+
+	assert_int_equal(address_read(&first, "listen", a, 0, &error), STATUS_OK);
+	assert_int_equal(address_read(&second, "listen", b, 0, &error), STATUS_OK);
+	assert_int_equal(address_overlaps(&first, &second), address_overlaps(&second, &first));
+	return address_overlaps(&first, &second);
+}
+
+static void
+addresses_overlap_by_port_and_host(void **state)
+{
+	(void)state;
+	assert_true(overlap("127.0.0.1:80", "127.0.0.1:80"));
+	assert_true(overlap("127.0.0.1:80", "0.0.0.0:80"));
+	assert_true(overlap("127.0.0.1:80", ":80"));
+	assert_true(overlap("[::1]:80", "[::]:80"));
+	assert_true(overlap("0.0.0.0:80", "[::]:80"));
+	assert_false(overlap("127.0.0.1:80", "127.0.0.1:81"));
+	assert_false(overlap("127.0.0.1:80", "127.0.0.2:80"));
+	assert_false(overlap("0.0.0.0:80", "[::1]:80"));
+	assert_false(overlap("[::1]:80", "[::2]:80"));
+	assert_false(overlap("127.0.0.1:0", "127.0.0.1:0"));
+}
+
 /* The port of a socket that listens where text says, whose descriptor is left open; 0: none does. */
 static unsigned
 listen_on(const char *text)
@@ -168,6 +197,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(addresses_are_host_and_port),
+	    cmocka_unit_test(addresses_overlap_by_port_and_host),
 	    cmocka_unit_test(a_port_replaces_that_of_the_address),
 	    cmocka_unit_test(other_text_is_no_address),
 	    cmocka_unit_test(loopback_is_what_only_this_machine_reaches),

@@ -23,14 +23,24 @@ static const struct conf_row required_rows[] = {
     {"dbPassword", CONF_SECRET, CONF_REQUIRED, 0, 64, NULL, NULL, "Its password.", NULL},
 };
 
-const struct conf_program conf_fixture_program = {"accountd", "1.2.3", "keeps accounts",
-    "migrate  bring the database up to date", conf_fixture_rows, ROWS, NULL};
+const struct conf_program conf_fixture_program = {.name = "accountd",
+    .version = "1.2.3",
+    .summary = "keeps accounts",
+    .commands = "migrate  bring the database up to date",
+    .rows = conf_fixture_rows,
+    .row_count = ROWS};
 
-const struct conf_program conf_fixture_without_commands = {
-    "gatewayd", "1.2.3", "serves REST", NULL, conf_fixture_rows, ROWS, NULL};
+const struct conf_program conf_fixture_without_commands = {.name = "gatewayd",
+    .version = "1.2.3",
+    .summary = "serves REST",
+    .rows = conf_fixture_rows,
+    .row_count = ROWS};
 
-const struct conf_program conf_fixture_requiring = {
-    "accountd", "1.2.3", "keeps accounts", NULL, required_rows, 2, NULL};
+const struct conf_program conf_fixture_requiring = {.name = "accountd",
+    .version = "1.2.3",
+    .summary = "keeps accounts",
+    .rows = required_rows,
+    .row_count = 2};
 
 int
 conf_fixture_setup(void **state)

@@ -232,6 +232,50 @@ an_answer_that_cannot_be_written_is_a_failure(void **state)
 	assert_contains(f->err, "No space left");
 }
 
+/* What start_checks were called with. */
+static unsigned start_checks_called;
+static const char *start_checks_command;
+
+static bool
+pass_start(const struct conf *conf, const char *command, struct error *error)
+{
+	(void)error;
+	assert_int_equal(conf_int(conf, PORT), 7);
+	start_checks_called++;
+	start_checks_command = command;
+	return true;
+}
+
+static bool
+refuse_start(const struct conf *conf, const char *command, struct error *error)
+{
+	error_set(error, STATUS_INVALID_ARGUMENT, NULL, "no fault of %s to be told", command);
+	return !pass_start(conf, command, error);
+}
+
+static void
+a_start_is_checked_and_each_fault_told(void **state)
+{
+	static bool (*const checks[])(const struct conf *, const char *, struct error *) = {
+	    refuse_start, pass_start, refuse_start, NULL};
+	struct conf_program program = conf_fixture_program;
+	struct conf_fixture *f = *state;
+
+	program.start_checks = checks;
+	f->program = &program;
+	start_checks_called = 0;
+	assert_int_equal(conf_fixture_load(f, "--port=7", "migrate", NULL), CONF_FAILED);
+	assert_int_equal(start_checks_called, 3);
+	assert_string_equal(start_checks_command, "migrate");
+	assert_int_equal(conf_fixture_lines(f->err), 2);
+	assert_contains(f->err, "accountd: configuration: no fault of migrate to be told\n");
+	assert_int_equal(
+	    conf_fixture_load(f, "--port=7", "migrate", "--check-config", NULL), CONF_FAILED);
+	assert_int_equal(start_checks_called, 6);
+	assert_int_equal(conf_fixture_load(f, "--port=x", NULL), CONF_FAILED);
+	assert_int_equal(start_checks_called, 6);
+}
+
 /* What conf_reload called back with, in its order. */
 struct changes {
 	unsigned count;
@@ -370,6 +414,7 @@ main(void)
 	    CONF_CASE(a_secret_is_read_without_its_last_newline),
 	    CONF_CASE(secrets_are_found_as_kubernetes_mounts_them),
 	    CONF_CASE(check_config_prints_what_is_effective),
+	    CONF_CASE(a_start_is_checked_and_each_fault_told),
 	    CONF_CASE(version_and_help_are_answered_whatever_else_is_wrong),
 	    CONF_CASE(an_answer_that_cannot_be_written_is_a_failure),
 	    CONF_CASE(reload_takes_what_is_reloadable_and_tells_the_rest),

@@ -62,6 +62,9 @@ a_bad_list_is_refused_by_naming_what_is_wrong(void **state)
 	    {"tcp://a:70x", "needs a host and a port"},
 	    {"tcp://::1:7001", "needs a host and a port"},
 	    {"ipc://", "must be a URL"},
+	    {"ipc:///tmp/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		"at most 107 bytes, this one 108"},
 	    {"dns://accountd:7001", "must be a URL"},
 	    {"dns:///accountd", "dns:///name:port"},
 	    {"dns:///:7001", "dns:///name:port"},

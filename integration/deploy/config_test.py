@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -24,6 +25,22 @@ def schema_keys(chart):
         return set(json.load(file)["properties"]["config"]["properties"])
 
 
+def mounted(text):
+    """Puts what a pod mounts into a folder here, with a certificate, and gives the text with its paths."""
+    root = os.path.join(charts.WORK, "mounted")
+    for folder in ("tls", "backend-tls"):
+        path = os.path.join(root, "etc/mockvideo", folder)
+        if not os.path.exists(path):
+            os.makedirs(path)
+            files = [os.path.join(path, name) for name in ("tls.key", "tls.crt", "ca.crt")]
+            command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"]
+            subprocess.run([*command, "-keyout", files[0], "-out", files[1]], check=True, capture_output=True)
+            shutil.copy(files[1], files[2])
+    for path in re.findall(r"(?:sqlite:|ipc://)(/[^,\n]+)", text):
+        os.makedirs(os.path.dirname(root + path), exist_ok=True)
+    return re.sub(r"(=|sqlite:|ipc://)/(?=(?:etc|run|var)/)", rf"\1{root}/", text)
+
+
 def said_by(chart, text):
     """What --check-config says of a configuration file, and its exit status."""
     path = os.path.join(charts.WORK, "checked.conf")
@@ -33,7 +50,7 @@ def said_by(chart, text):
         with open(os.path.join(secrets, name), "w", encoding="utf-8") as file:
             file.write("x")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+        file.write(mounted(text))
     command = [charts.program(chart), "--config", path, "--check-config"]
     command += ["--secrets-dir", secrets] if chart == "accountd" else []
     return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 #include "services/accountd/accountd_conf.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "common/telemetry.h"
@@ -88,11 +89,66 @@ static const struct conf_row accountd_rows[ACCOUNTD_CONF_COUNT] = {
 };
 
 static bool
+accountd_conf_given(const struct conf *conf, enum accountd_conf row)
+{
+	return conf_text(conf, row)[0] != '\0';
+}
+
+/* Entries of tlsTrusted must not be empty: a name left out trusts nobody, or is a mistake. */
+static bool
+accountd_conf_check_trusted(const struct conf *conf, struct error *error)
+{
+	const char *list = conf_text(conf, ACCOUNTD_TLS_TRUSTED);
+
+	if (*list == '\0') {
+		return true;
+	}
+	if (!accountd_conf_given(conf, ACCOUNTD_TLS_CLIENT_CA)) {
+		error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_CONFIGURATION",
+		    "tlsTrusted needs tlsClientCa: without certificates of clients nobody is "
+		    "trusted");
+		return false;
+	}
+	while (list != NULL) {
+		list += strspn(list, " \t");
+		if (*list == '\0' || *list == ',') {
+			error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_CONFIGURATION",
+			    "tlsTrusted has an empty entry: it must be names with commas between");
+			return false;
+		}
+		list = strchr(list, ',');
+		list += list != NULL;
+	}
+	return true;
+}
+
+static bool
+accountd_conf_check_tls(const struct conf *conf, struct error *error)
+{
+	bool cert = accountd_conf_given(conf, ACCOUNTD_TLS_CERT);
+	bool key = accountd_conf_given(conf, ACCOUNTD_TLS_KEY);
+
+	if (cert != key) {
+		error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_CONFIGURATION",
+		    cert ? "tlsCert needs tlsKey: set the file with its private key"
+			 : "tlsKey needs tlsCert: set the file with its certificate");
+		return false;
+	}
+	if (!cert && accountd_conf_given(conf, ACCOUNTD_TLS_CLIENT_CA)) {
+		error_set(error, STATUS_INVALID_ARGUMENT, "INVALID_CONFIGURATION",
+		    "tlsClientCa needs tlsCert and tlsKey: without them there is no TLS");
+		return false;
+	}
+	return accountd_conf_check_trusted(conf, error);
+}
+
+static bool
 accountd_conf_check(const struct conf *conf, struct error *error)
 {
-	return telemetry_check(conf_text(conf, ACCOUNTD_ADMIN_LISTEN),
-	    conf_text(conf, ACCOUNTD_OTLP_ENDPOINT), conf_text(conf, ACCOUNTD_TRACE_SAMPLE_RATIO),
-	    error);
+	return accountd_conf_check_tls(conf, error) &&
+	       telemetry_check(conf_text(conf, ACCOUNTD_ADMIN_LISTEN),
+		   conf_text(conf, ACCOUNTD_OTLP_ENDPOINT),
+		   conf_text(conf, ACCOUNTD_TRACE_SAMPLE_RATIO), error);
 }
 
 const struct conf_program accountd_program = {

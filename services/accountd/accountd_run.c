@@ -1,7 +1,6 @@
 #include "services/accountd/accountd_run.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "common/rpc/server/rpc_server.h"
 #include "common/telemetry.h"
 #include "services/accountd/accountd_conf.h"
+#include "services/accountd/accountd_start.h"
 #include "services/accountd/accountd_telemetry.h"
 #include "services/accountd/store.h"
 #include "services/accountd/user_service.h"
@@ -212,29 +212,24 @@ accountd_tls_failed(const char *why, void *closure)
 static enum status_code
 accountd_open_tls(struct rpc_tls **tls, const struct conf *conf, struct error *error)
 {
-	const struct rpc_tls_options options = {.server = true,
-	    .cert_file = conf_text(conf, ACCOUNTD_TLS_CERT),
-	    .key_file = conf_text(conf, ACCOUNTD_TLS_KEY),
-	    .ca_file = conf_text(conf, ACCOUNTD_TLS_CLIENT_CA),
-	    .failed = accountd_tls_failed};
+	struct rpc_tls_options options;
 
 	*tls = NULL;
-	return options.cert_file[0] == '\0' && options.key_file[0] == '\0'
-		   ? STATUS_OK
-		   : rpc_tls_open(tls, &options, error);
+	if (!accountd_tls_options(conf, &options)) {
+		return STATUS_OK;
+	}
+	options.failed = accountd_tls_failed;
+	return rpc_tls_open(tls, &options, error);
 }
 
 static enum status_code
 accountd_open_server(struct conf *conf, const struct accountd *accountd, struct rpc_server **server,
     struct error *error)
 {
-	int64_t port = conf_int(conf, ACCOUNTD_PORT);
-	struct rpc_server_options options;
-	char listen[64];
+	char text[ACCOUNTD_LISTEN_TEXT_MAX];
+	const struct rpc_server_options options =
+	    accountd_server_options(conf, accountd, accountd_listen(conf, text));
 
-	snprintf(listen, sizeof(listen), "tcp://127.0.0.1:%d", (int)port);
-	options = accountd_server_options(
-	    conf, accountd, port == 0 ? conf_text(conf, ACCOUNTD_LISTEN) : listen);
 	return rpc_server_open(server, &options, error);
 }
 

@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "common/status.h"
+
+#define MYSQL_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
 struct mysql_host {
 	const char *name;
@@ -83,6 +86,12 @@ mysql_hosts_parse(struct mysql_hosts *hosts, unsigned port, struct error *error)
 		if (hosts->count == MYSQL_HOSTS_MAX) {
 			error_set(error, STATUS_INVALID_ARGUMENT, "STORE_HOST",
 			    "more than %d database hosts are named", MYSQL_HOSTS_MAX);
+			return false;
+		}
+		if (word[0] == '/' && strlen(word) > MYSQL_PATH_MAX) {
+			error_set(error, STATUS_INVALID_ARGUMENT, "STORE_HOST",
+			    "database host '%.200s': the path of a socket has at most %zu bytes",
+			    word, MYSQL_PATH_MAX);
 			return false;
 		}
 		if (!mysql_host_parse(&hosts->rows[hosts->count++], word, port)) {

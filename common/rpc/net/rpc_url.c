@@ -3,6 +3,9 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
+
+#define RPC_URL_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
 static const char rpc_url_dns[] = "dns:///";
 
@@ -61,6 +64,17 @@ rpc_url_read_dns(struct rpc_url *url, struct error *error)
 }
 
 static enum status_code
+rpc_url_check_path(const struct rpc_url *url, const char *path, struct error *error)
+{
+	if (strlen(path) <= RPC_URL_PATH_MAX) {
+		return STATUS_OK;
+	}
+	return error_set(error, STATUS_INVALID_ARGUMENT, "BAD_URL",
+	    "endpoint \"%.200s\": the path of a socket has at most %zu bytes, this one %zu",
+	    url->text, RPC_URL_PATH_MAX, strlen(path));
+}
+
+static enum status_code
 rpc_url_read(struct rpc_url *url, struct error *error)
 {
 	static const char *const paths[] = {"ipc://", "inproc://"};
@@ -71,7 +85,7 @@ rpc_url_read(struct rpc_url *url, struct error *error)
 	}
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		if (rpc_url_starts(url->text, paths[i]) && url->text[strlen(paths[i])] != '\0') {
-			return STATUS_OK;
+			return rpc_url_check_path(url, url->text + strlen(paths[i]), error);
 		}
 	}
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
