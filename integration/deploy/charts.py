@@ -51,6 +51,21 @@ def program(chart):
     return need(PROGRAMS[chart], os.path.join(ROOT, "build/release"), "ninja")
 
 
+class Strict(yaml.SafeLoader):  # pylint: disable=too-many-ancestors
+    """Refuses a key that is given twice."""
+
+
+def _mapping(loader, node, deep=False):
+    seen = set()
+    for key, _ in node.value:
+        name = loader.construct_object(key, deep=True)
+        assert name not in seen, f"the key {name} is given twice, at line {key.start_mark.line + 1}"
+        seen.add(name)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep)
+
+
+Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
 _work = tempfile.TemporaryDirectory(prefix="charts.")
 WORK = _work.name
 
@@ -102,7 +117,7 @@ def render(chart, values=(), sets=(), release="mv", extra=()):
     text = helm(
         "template", release, chart_path(chart), "--namespace", "mockvideo", *flags(values, sets), *extra
     )
-    return [doc for doc in yaml.safe_load_all(text) if doc]
+    return [doc for doc in yaml.load_all(text, Loader=Strict) if doc]
 
 
 def ci_files():

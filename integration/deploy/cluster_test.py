@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import charts
+import hostile
 from charts import BIN, LEAST, chart_path, flags, is_hook, pod_templates, render, test
 from cluster import Cluster, Refused, wait_for
 
@@ -75,6 +76,24 @@ def takes_all():
                 raise AssertionError(
                     f"{os.path.basename(path)}: {doc['kind']} {doc['metadata']['name']}: {refused}"
                 ) from None
+
+
+@test("the API server takes what comes of hostile values, wherever the charts do")
+def takes_hostile():
+    it = cluster()
+    cases = [(chart, values) for chart, _, values in hostile.rotations(hostile.NAMED, hostile.NAMES)]
+    cases += [(chart, hostile.texts(chart)[1]) for chart in ("accountd", "gateway")]
+    path = os.path.join(charts.WORK, "hostile.yaml")
+    for chart, values in cases:
+        with open(path, "w", encoding="utf-8") as file:
+            charts.yaml.safe_dump(values, file, default_style='"')
+        for doc in render(chart, [path]):
+            spec = doc.get("spec", {}).get("template", doc).get("spec", {})
+            spec.pop("priorityClassName", None)  # there is none of that name
+            try:
+                it.create(doc, dry=True)
+            except Refused as refused:
+                raise AssertionError(f"{values}: {doc['kind']} {doc['metadata']['name']}: {refused}") from None
 
 
 @test("the API server would refuse an unknown field")

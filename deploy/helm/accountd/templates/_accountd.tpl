@@ -52,12 +52,12 @@ dbpassword: {{ .Values.database.password | b64enc | quote }}
 {{- with (first .).Values.database -}}
 - name: secrets
   secret:
-    secretName: {{ default $made $existing }}
+    secretName: {{ default $made $existing | quote }}
     defaultMode: 0440
     items:
-      - key: {{ ternary "dbuser" .userKey (empty $existing) }}
+      - key: {{ ternary "dbuser" .userKey (empty $existing) | quote }}
         path: dbuser
-      - key: {{ ternary "dbpassword" .passwordKey (empty $existing) }}
+      - key: {{ ternary "dbpassword" .passwordKey (empty $existing) | quote }}
         path: dbpassword
 {{- end }}
 {{- end }}
@@ -68,13 +68,13 @@ dbpassword: {{ .Values.database.password | b64enc | quote }}
     defaultMode: 0440
     sources:
       - secret:
-          name: {{ .Values.tls.existingSecret }}
+          name: {{ .Values.tls.existingSecret | quote }}
           items:
             - {key: tls.crt, path: tls.crt}
             - {key: tls.key, path: tls.key}
       {{- if .Values.tls.clientCertificates }}
       - secret:
-          name: {{ default .Values.tls.existingSecret .Values.tls.caSecret }}
+          name: {{ default .Values.tls.existingSecret .Values.tls.caSecret | quote }}
           items:
             - {key: ca.crt, path: ca.crt}
       {{- end }}
@@ -93,9 +93,9 @@ dbpassword: {{ .Values.database.password | b64enc | quote }}
 
 {{/* Annotations that replace the pods when what they read only at the start has changed. */}}
 {{- define "accountd.checksums" -}}
-checksum/config: {{ include "accountd.conf" . | sha256sum }}
+checksum/config: {{ include "accountd.conf" . | sha256sum | quote }}
 {{- if include "accountd.makesSecret" . }}
-checksum/secret: {{ include "accountd.secretData" . | sha256sum }}
+checksum/secret: {{ include "accountd.secretData" . | sha256sum | quote }}
 {{- end }}
 {{- end }}
 
@@ -138,6 +138,7 @@ checksum/secret: {{ include "accountd.secretData" . | sha256sum }}
 {{- if and .Values.tls.enabled (not .Values.tls.existingSecret) }}
 {{- fail "tls.enabled needs tls.existingSecret: the name of a Secret of type kubernetes.io/tls with tls.crt, tls.key and ca.crt" }}
 {{- end }}
+{{- include "accountd.checkOTLP" . }}
 {{- include "accountd.checkAdmin" . }}
 {{- include "accountd.checkScale" . }}
 {{- end }}

@@ -3,45 +3,59 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
+{{/* Refuses what Kubernetes refuses as the name of a Service, before anything is installed. */}}
 {{- define "accountd.fullname" -}}
+{{- $name := .Release.Name }}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
-{{- else if contains (include "accountd.name" .) .Release.Name }}
-{{- .Release.Name | trunc 52 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name (include "accountd.name" .) | trunc 52 | trimSuffix "-" }}
+{{- $name = .Values.fullnameOverride }}
+{{- else if not (contains (include "accountd.name" .) $name) }}
+{{- $name = printf "%s-%s" $name (include "accountd.name" .) }}
 {{- end }}
+{{- $name = regexReplaceAll "-+$" (trunc 52 $name) "" }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
+{{- fail (printf "%q, made of the release's name, cannot be the name of a Service, which begins with a letter and has small letters, digits and hyphens only: name the release otherwise, or set fullnameOverride" $name) }}
+{{- end }}
+{{- $name }}
+{{- end }}
+
+{{/* What selects the pods of a component: (list . COMPONENT). */}}
+{{- define "accountd.selectorLabelsOf" -}}
+{{- with first . -}}
+app.kubernetes.io/name: {{ include "accountd.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+app.kubernetes.io/component: {{ last . }}
 {{- end }}
 
 {{/* What selects the pods that serve: never those of a migration or a test. */}}
 {{- define "accountd.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "accountd.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: server
+{{- include "accountd.selectorLabelsOf" (list . "server") }}
 {{- end }}
 
-{{/* Labels of a pod: (list . COMPONENT). Not the chart's version, by which every new chart would replace all pods. */}}
+{{/*
+Labels of a pod: (list . COMPONENT) and, if there are some, further ones. Each key
+once: the chart's own go before the further ones, and these before commonLabels.
+Not the chart's version, by which every new chart would replace all pods.
+*/}}
 {{- define "accountd.podLabelsOf" -}}
-{{- $component := last . }}
-{{- with first . -}}
-app.kubernetes.io/name: {{ include "accountd.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: {{ $component }}
-app.kubernetes.io/part-of: mockvideo
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{- $own := include "accountd.selectorLabelsOf" (list (first .) (index . 1)) | fromYaml }}
+{{- $_ := set $own "app.kubernetes.io/part-of" "mockvideo" }}
+{{- $further := dict }}
+{{- if gt (len .) 2 }}
+{{- $further = default $further (last .) }}
 {{- end }}
-{{- end }}
+{{- toYaml (merge $own $further (default dict (first .).Values.commonLabels)) }}
 {{- end }}
 
-{{/* Labels of any other object: (list . COMPONENT). */}}
+{{/* Labels of any other object: likewise. */}}
 {{- define "accountd.labelsOf" -}}
-{{- include "accountd.podLabelsOf" . }}
+{{- $labels := include "accountd.podLabelsOf" . | fromYaml }}
 {{- with first . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- $_ := set $labels "app.kubernetes.io/version" .Chart.AppVersion }}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" .Release.Service }}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
 {{- end }}
+{{- toYaml $labels }}
 {{- end }}
 
 {{- define "accountd.labels" -}}
@@ -100,16 +114,30 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
   {{- end }}
 {{- end }}
 
-{{/* The rule that lets traces out, on the port of otlpEndpoint. */}}
+{{/* The rule that lets traces out, on the port of otlpEndpoint; none where there is no endpoint. */}}
 {{- define "accountd.egressOTLP" -}}
-{{- $url := .Values.config.otlpEndpoint }}
-{{- $port := regexFind ":[0-9]+$" (urlParse $url).host | trimPrefix ":" }}
+{{- $port := .Values.otlp.port }}
+{{- with .Values.config.otlpEndpoint }}
+{{- $port = default (ternary "443" "80" (hasPrefix "https:" .)) (regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":") }}
+{{- end }}
+{{- if or .Values.config.otlpEndpoint .Values.otlp.existingSecret }}
 - ports:
-    - {port: {{ int (default (ternary "443" "80" (hasPrefix "https:" $url)) $port) }}, protocol: TCP}
+    - {port: {{ int $port }}, protocol: TCP}
   {{- with .Values.networkPolicy.otlpTo }}
   to:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A ConfigMap can be read by many. */}}
+{{- define "accountd.checkOTLP" -}}
+{{- if and .Values.config.otlpEndpoint .Values.otlp.existingSecret }}
+{{- fail "config.otlpEndpoint and otlp.existingSecret are both set: keep one of the two" }}
+{{- end }}
+{{- if regexMatch "^[^:]*:/*[^/?#]*@" (default "" .Values.config.otlpEndpoint) }}
+{{- fail "config.otlpEndpoint has a user or password, which everybody who may read the ConfigMap would see: put the URL into a Secret and name that as otlp.existingSecret" }}
+{{- end }}
 {{- end }}
 
 {{- define "accountd.checkAdmin" -}}
@@ -159,7 +187,7 @@ imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
@@ -175,7 +203,7 @@ tolerations:
 
 {{/* What every container that runs the program has. */}}
 {{- define "accountd.containerCommon" -}}
-image: {{ include "accountd.imageOf" (list . .Values.image) }}
+image: {{ include "accountd.imageOf" (list . .Values.image) | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   {{- toYaml .Values.securityContext | nindent 2 }}
@@ -183,9 +211,20 @@ securityContext:
 command:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.extraEnv }}
+{{- if or .Values.otlp.existingSecret .Values.extraEnv }}
 env:
+  {{- with .Values.otlp }}
+  {{- if .existingSecret }}
+  - name: MOCKVIDEO_OTLP_ENDPOINT
+    valueFrom:
+      secretKeyRef:
+        name: {{ .existingSecret | quote }}
+        key: {{ .key | quote }}
+  {{- end }}
+  {{- end }}
+  {{- with .Values.extraEnv }}
   {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 {{- end }}
 
@@ -202,14 +241,8 @@ env:
 lifecycle:
   preStop:
     sleep:
-      seconds: {{ .Values.preStopSleepSeconds }}
+      seconds: {{ .Values.preStopSleepSeconds | int64 }}
 {{- end }}
-{{- end }}
-
-{{- define "accountd.testLabels" -}}
-app.kubernetes.io/name: {{ include "accountd.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: test
 {{- end }}
 
 {{/*
@@ -239,7 +272,7 @@ spec:
   {{- end }}
   containers:
     - name: test
-      image: {{ include "accountd.imageOf" (list . (ternary .Values.tests.image .Values.image (not (empty .Values.tests.image.repository)))) }}
+      image: {{ include "accountd.imageOf" (list . (ternary .Values.tests.image .Values.image (not (empty .Values.tests.image.repository)))) | quote }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
       securityContext:
         {{- toYaml .Values.securityContext | nindent 8 }}

@@ -13,8 +13,18 @@
 {{- toYaml $keys }}
 {{- end }}
 
+{{/*
+URLs of the services: what config says, as it is; else the headless Service that
+accountd's chart makes, in the umbrella that of the same release.
+*/}}
 {{- define "gateway.backends" -}}
-{{- tpl .Values.config.backends . }}
+{{- $name := "accountd" }}
+{{- if and .Values.accountdInRelease (not (contains $name .Release.Name)) }}
+{{- $name = printf "%s-%s" .Release.Name $name }}
+{{- else if .Values.accountdInRelease }}
+{{- $name = .Release.Name }}
+{{- end }}
+{{- default (printf "dns:///%s-headless:7001" (regexReplaceAll "-+$" (trunc 52 $name) "")) .Values.config.backends }}
 {{- end }}
 
 {{- define "gateway.conf" -}}
@@ -23,7 +33,7 @@
 
 {{/* Annotations that replace the pods when what they read only at the start has changed. */}}
 {{- define "gateway.checksums" -}}
-checksum/config: {{ include "gateway.conf" . | sha256sum }}
+checksum/config: {{ include "gateway.conf" . | sha256sum | quote }}
 {{- end }}
 
 {{- define "gateway.tlsVolume" -}}
@@ -32,12 +42,12 @@ checksum/config: {{ include "gateway.conf" . | sha256sum }}
     defaultMode: 0440
     sources:
       - secret:
-          name: {{ default .Values.backendTls.existingSecret .Values.backendTls.caSecret }}
+          name: {{ default .Values.backendTls.existingSecret .Values.backendTls.caSecret | quote }}
           items:
             - {key: ca.crt, path: ca.crt}
       {{- if .Values.backendTls.clientCertificate }}
       - secret:
-          name: {{ .Values.backendTls.existingSecret }}
+          name: {{ .Values.backendTls.existingSecret | quote }}
           items:
             - {key: tls.crt, path: tls.crt}
             - {key: tls.key, path: tls.key}
@@ -56,7 +66,7 @@ checksum/config: {{ include "gateway.conf" . | sha256sum }}
 {{- define "gateway.egressBackends" -}}
 - ports:
     {{- range regexFindAll ":[0-9]+(,|$)" (include "gateway.backends" .) -1 | uniq }}
-    - {port: {{ trimAll ":," . }}, protocol: TCP}
+    - {port: {{ trimAll ":," . | atoi }}, protocol: TCP}
     {{- end }}
   {{- with .Values.networkPolicy.rpcTo }}
   to:
@@ -83,6 +93,7 @@ checksum/config: {{ include "gateway.conf" . | sha256sum }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
 {{- fail "ingress.enabled needs ingress.hosts: [{host: mockvideo.example, paths: [{path: /, pathType: Prefix}]}]" }}
 {{- end }}
+{{- include "gateway.checkOTLP" . }}
 {{- include "gateway.checkAdmin" . }}
 {{- include "gateway.checkScale" . }}
 {{- end }}
