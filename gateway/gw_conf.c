@@ -49,7 +49,7 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_BULK_MAX_ITEMS] = {"bulkMaxItems", CONF_INT, 0, 1, 1000000, "10000", NULL,
 	"Most sub-requests of a bulk request.", NULL},
     [GW_HEAD_MAX_BYTES] = {"headMaxBytes", CONF_INT, 0, 1024, 409600, "65536", "bytes",
-	"Largest request line and headers of an HTTP/1 request.", NULL},
+	"Largest request line and headers of a request.", NULL},
     [GW_HEADER_TIMEOUT_MS] = {"headerTimeoutMs", CONF_INT, 0, 1000, 3600000, "10000", "ms",
 	"Longest time for the head of a request to arrive.", NULL},
     [GW_BODY_TIMEOUT_MS] = {"bodyTimeoutMs", CONF_INT, 0, 1000, 3600000, "60000", "ms",

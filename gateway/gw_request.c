@@ -9,6 +9,7 @@
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conn.h"
+#include "gateway/gw_head.h"
 #include "gateway/gw_input.h"
 #include "gateway/gw_media.h"
 #include "gateway/gw_pages.h"
@@ -193,7 +194,8 @@ gw_request_guard(struct gw_request *request, struct error *error)
 		return 503;
 	}
 	if (request->conn->http2) {
-		return 0;
+		return gw_head_check(
+		    request->req, request->loop->options.api->head_max_bytes, error);
 	}
 	request->req->http1_is_persistent = guard->refusal == GW_GUARD_NOT_REFUSED &&
 					    guard->persistent &&

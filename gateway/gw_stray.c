@@ -17,8 +17,6 @@ static const struct gw_stray_row {
     {400, STATUS_INVALID_ARGUMENT, "MALFORMED_REQUEST",
 	"the request is not as RFC 9113 asks: its headers, or the length of its body"},
     {413, STATUS_INVALID_ARGUMENT, "BODY_TOO_LARGE", "the body is larger than any may be"},
-    {417, STATUS_INVALID_ARGUMENT, "UNKNOWN_EXPECTATION",
-	"only 100-continue may be expected; leave the header Expect out"},
     {0, STATUS_INTERNAL, "INTERNAL", ""},
 };
 

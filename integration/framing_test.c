@@ -1,6 +1,6 @@
 /*
- * Raw HTTP/1 to the gateway's port: where a request ends, what is refused, and
- * that no answer comes from the HTTP library itself.
+ * Raw HTTP/1 to the gateway's port, with and without HTTP/2 on it: where a request
+ * ends, what is refused, and that no answer comes from the HTTP library itself.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -274,7 +274,7 @@ static const struct refusal refusals[] = {
     {"a control character", "GET /users HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n", 0, "", "", 400,
 	"MALFORMED_REQUEST"},
     {"no version", "GET /users\r\n\r\n", 0, "", "", 400, "MALFORMED_REQUEST"},
-    {"HTTP/2 to a port without it", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, "", "", 505,
+    {"a version that is not spoken", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", 0, "", "", 505,
 	"UNKNOWN_VERSION"},
     {"TLS to a port without it", "\x16\x03\x01\x02\n", 0, "", "", 400, "MALFORMED_REQUEST"},
     {"a length of 18 digits", HEAD "Content-Length: 999999999999999999\r\n\r\n", 0, "", "", 413,
@@ -423,19 +423,27 @@ a_body_that_is_there_is_not_invited(void **state)
 static int
 start(void **state)
 {
+	static char flag[64];
 	char url[STACK_URL_MAX];
-	char flag[64];
 	unsigned port = process_free_port();
 
 	(void)state;
 	snprintf(flag, sizeof(flag), "--admin-listen=127.0.0.1:%u", port);
 	stack.gatewayd_flags[1] = flag;
 	stack_start(&stack);
-	stack.gatewayd_flags[1] = NULL;
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
 	http = http_new(stack.url);
 	admin = http_new(url);
 	return 0;
+}
+
+static int
+start_with_http_2(void **state)
+{
+	memset(&stack, 0, sizeof(stack));
+	stack.gatewayd_flags[0] = "--access-log";
+	stack.gatewayd_flags[2] = "--http2=true";
+	return start(state);
 }
 
 static int
@@ -462,8 +470,11 @@ main(void)
 	    cmocka_unit_test(a_body_that_fits_is_invited),
 	    cmocka_unit_test(a_body_that_is_there_is_not_invited),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
+	int failed = cmocka_run_group_tests_name("HTTP/1 alone", tests, start, stop);
 
+	stack_kill(&stack);
+	failed +=
+	    cmocka_run_group_tests_name("HTTP/1 beside HTTP/2", tests, start_with_http_2, stop);
 	stack_kill(&stack);
 	return failed;
 }
