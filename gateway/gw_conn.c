@@ -10,7 +10,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "gateway/gw_peers.h"
+#include "common/rpc/net/rpc_peers.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_tcp.h"
 #include "gateway/gw_telemetry.h"
@@ -75,7 +75,7 @@ gw_conn_closed(void *data)
 	}
 	LIST_REMOVE(conn, link);
 	gw_telemetry_connection(conn->loop->options.telemetry, -1);
-	gw_peers_release(conn->loop->options.peers, &conn->peer);
+	rpc_peers_release(conn->loop->options.peers, &conn->peer);
 	atomic_fetch_sub(conn->loop->options.connections, 1);
 	free(conn);
 }
@@ -138,7 +138,8 @@ gw_conn_count_peer(struct gw_conn *conn)
 		return true;
 	}
 	h2o_socket_getpeername(conn->sock, (struct sockaddr *)&address);
-	conn->peer = gw_peers_acquire(conn->loop->options.peers, (const struct sockaddr *)&address);
+	conn->peer =
+	    rpc_peers_acquire(conn->loop->options.peers, (const struct sockaddr *)&address);
 	return conn->peer != NULL;
 }
 

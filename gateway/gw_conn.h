@@ -29,7 +29,7 @@ struct gw_conn {
 	struct gw_loop *loop;
 	h2o_socket_t *sock;
 	struct gw_intake intake; /* of HTTP/1 */
-	struct gw_peer *peer;    /* NULL: addresses are not counted */
+	struct rpc_peer *peer;   /* NULL: addresses are not counted */
 	struct timeval connected_at;
 	bool sniffed;
 	bool http2;

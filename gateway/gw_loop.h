@@ -28,7 +28,7 @@ struct arena;
 struct gw_api;
 struct gw_call;
 struct gw_conn;
-struct gw_peers;
+struct rpc_peers;
 struct gw_telemetry;
 
 enum gw_loop_state {
@@ -44,7 +44,7 @@ struct gw_loop_options {
 	h2o_globalconf_t *globalconf;
 	atomic_size_t *connections; /* of all loops */
 	size_t connections_max;
-	struct gw_peers *peers; /* NULL: addresses are not counted */
+	struct rpc_peers *peers; /* NULL: addresses are not counted */
 	bool http2;
 	int64_t header_timeout_ns;
 	int64_t body_timeout_ns;

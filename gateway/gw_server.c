@@ -8,11 +8,11 @@
 #include "common/address.h"
 #include "common/clock.h"
 #include "common/conf.h"
+#include "common/rpc/net/rpc_peers.h"
 #include "gateway/gw_access.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_conf.h"
 #include "gateway/gw_loop.h"
-#include "gateway/gw_peers.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_stray.h"
 
@@ -31,7 +31,7 @@ struct gw_server {
 	struct address address;
 	char address_text[ADDRESS_TEXT_MAX];
 	atomic_size_t connections;
-	struct gw_peers *peers;
+	struct rpc_peers *peers;
 	struct gw_loop **loops;
 	unsigned loop_count;
 };
@@ -180,7 +180,7 @@ gw_server_start(struct gw_server **server, const struct conf *conf, const struct
 
 	*server = calloc(1, sizeof(**server));
 	if (*server == NULL ||
-	    (peer_max > 0 && ((*server)->peers = gw_peers_new(peer_max)) == NULL)) {
+	    (peer_max > 0 && ((*server)->peers = rpc_peers_new(peer_max)) == NULL)) {
 		free(*server);
 		*server = NULL;
 		return error_set(
@@ -213,7 +213,7 @@ gw_server_stop(struct gw_server **server)
 		gw_loop_join(&(*server)->loops[i]);
 	}
 	h2o_config_dispose(&(*server)->globalconf);
-	gw_peers_free(&(*server)->peers);
+	rpc_peers_free(&(*server)->peers);
 	free((*server)->loops);
 	free(*server);
 	*server = NULL;

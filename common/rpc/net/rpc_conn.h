@@ -6,9 +6,9 @@
  *	GREETING -> OPEN -> CLOSING -> (CLOSED: told, then reused)
  *	    `-----------------^
  *
- * A connection may be used by any thread from its event opened to the return of
- * its event closed; longer by whoever has acquired it, for whom it then does
- * nothing more.
+ * Any thread may call these functions from the event opened on, if it begins to
+ * before the event closed returns; later only if it has acquired the connection,
+ * which then does nothing more.
  */
 #ifndef COMMON_RPC_CONN_H
 #define COMMON_RPC_CONN_H
@@ -50,9 +50,6 @@ const char *rpc_conn_refusal(struct rpc_conn *conn, const char *list);
  */
 bool rpc_conn_send(struct rpc_conn *conn, const uint8_t *route, size_t route_len,
     struct rpc_buf *buf, uint64_t *number);
-
-/* The longest route. */
-#define RPC_ROUTE_MAX 36
 
 /* REP: count frames that were handed up will not be replied to. */
 void rpc_conn_skip(struct rpc_conn *conn, unsigned count);

@@ -156,10 +156,10 @@ void rpc_net_stats(struct rpc_net *net, struct rpc_net_stats *stats);
 bool rpc_net_drain(struct rpc_net *net, int limit_ms);
 
 /*
- * Closes all listeners, dialers and connections, waits until their last events
- * have been told and the connections acquired by others are released, frees the
- * net and clears *net. What it waits for is never the other end. Not in an
- * event, nor with a lock that an event takes. NULL is fine.
+ * Closes the connections, waits until their last events have been told and those
+ * acquired by others are released, frees the net and clears *net. Its listeners
+ * and dialers must have been closed. What it waits for is never the other end.
+ * Not in an event, nor with a lock that an event takes. NULL is fine.
  */
 void rpc_net_close(struct rpc_net **net);
 

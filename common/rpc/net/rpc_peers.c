@@ -1,4 +1,4 @@
-#include "gateway/gw_peers.h"
+#include "common/rpc/net/rpc_peers.h"
 
 #include <netinet/in.h>
 #include <pthread.h>
@@ -8,27 +8,27 @@
 #include <sys/queue.h>
 #include <sys/random.h>
 
-#define GW_PEERS_BUCKETS 4096
+#define RPC_PEERS_BUCKETS 4096
 
-struct gw_peer {
-	LIST_ENTRY(gw_peer) link; /* of its bucket */
+struct rpc_peer {
+	LIST_ENTRY(rpc_peer) link; /* of its bucket */
 	uint64_t network;
 	size_t connections;
 };
 
-LIST_HEAD(gw_peer_list, gw_peer);
+LIST_HEAD(rpc_peer_list, rpc_peer);
 
-struct gw_peers {
+struct rpc_peers {
 	size_t max;
 	uint64_t seed;
 	pthread_mutex_t lock; /* guards the buckets and what is in them */
-	struct gw_peer_list buckets[GW_PEERS_BUCKETS];
+	struct rpc_peer_list buckets[RPC_PEERS_BUCKETS];
 };
 
-struct gw_peers *
-gw_peers_new(size_t max)
+struct rpc_peers *
+rpc_peers_new(size_t max)
 {
-	struct gw_peers *peers = calloc(1, sizeof(*peers));
+	struct rpc_peers *peers = calloc(1, sizeof(*peers));
 
 	if (peers == NULL) {
 		return NULL;
@@ -42,7 +42,7 @@ gw_peers_new(size_t max)
 }
 
 void
-gw_peers_free(struct gw_peers **peers)
+rpc_peers_free(struct rpc_peers **peers)
 {
 	if (*peers == NULL) {
 		return;
@@ -53,7 +53,7 @@ gw_peers_free(struct gw_peers **peers)
 }
 
 static uint64_t
-gw_peers_network(const struct sockaddr *address)
+rpc_peers_network(const struct sockaddr *address)
 {
 	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
 	uint64_t network = 0;
@@ -69,19 +69,19 @@ gw_peers_network(const struct sockaddr *address)
 	return network;
 }
 
-static struct gw_peer_list *
-gw_peers_bucket(struct gw_peers *peers, uint64_t network)
+static struct rpc_peer_list *
+rpc_peers_bucket(struct rpc_peers *peers, uint64_t network)
 {
 	uint64_t hash = (network ^ peers->seed) * UINT64_C(0x9e3779b97f4a7c15);
 
-	return &peers->buckets[(hash >> 32) % GW_PEERS_BUCKETS];
+	return &peers->buckets[(hash >> 32) % RPC_PEERS_BUCKETS];
 }
 
-static struct gw_peer *
-gw_peers_find(struct gw_peers *peers, uint64_t network)
+static struct rpc_peer *
+rpc_peers_find(struct rpc_peers *peers, uint64_t network)
 {
-	struct gw_peer_list *bucket = gw_peers_bucket(peers, network);
-	struct gw_peer *peer;
+	struct rpc_peer_list *bucket = rpc_peers_bucket(peers, network);
+	struct rpc_peer *peer;
 
 	LIST_FOREACH(peer, bucket, link)
 	{
@@ -97,13 +97,13 @@ gw_peers_find(struct gw_peers *peers, uint64_t network)
 	return peer;
 }
 
-struct gw_peer *
-gw_peers_acquire(struct gw_peers *peers, const struct sockaddr *address)
+struct rpc_peer *
+rpc_peers_acquire(struct rpc_peers *peers, const struct sockaddr *address)
 {
-	struct gw_peer *peer;
+	struct rpc_peer *peer;
 
 	pthread_mutex_lock(&peers->lock);
-	peer = gw_peers_find(peers, gw_peers_network(address));
+	peer = rpc_peers_find(peers, rpc_peers_network(address));
 	if (peer != NULL && peer->connections == peers->max) {
 		peer = NULL;
 	} else if (peer != NULL) {
@@ -114,7 +114,7 @@ gw_peers_acquire(struct gw_peers *peers, const struct sockaddr *address)
 }
 
 void
-gw_peers_release(struct gw_peers *peers, struct gw_peer **peer)
+rpc_peers_release(struct rpc_peers *peers, struct rpc_peer **peer)
 {
 	if (*peer == NULL) {
 		return;

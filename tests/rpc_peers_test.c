@@ -9,26 +9,26 @@
 
 #include <cmocka.h>
 
-#include "gateway/gw_peers.h"
+#include "common/rpc/net/rpc_peers.h"
 
-static struct gw_peer *
-acquire(struct gw_peers *peers, const char *text)
+static struct rpc_peer *
+acquire(struct rpc_peers *peers, const char *text)
 {
 	struct sockaddr_in four = {.sin_family = AF_INET};
 	struct sockaddr_in6 six = {.sin6_family = AF_INET6};
 
 	if (inet_pton(AF_INET, text, &four.sin_addr) == 1) {
-		return gw_peers_acquire(peers, (const struct sockaddr *)&four);
+		return rpc_peers_acquire(peers, (const struct sockaddr *)&four);
 	}
 	assert_int_equal(inet_pton(AF_INET6, text, &six.sin6_addr), 1);
-	return gw_peers_acquire(peers, (const struct sockaddr *)&six);
+	return rpc_peers_acquire(peers, (const struct sockaddr *)&six);
 }
 
 static void
 an_address_has_at_most_as_many_as_it_may(void **state)
 {
-	struct gw_peers *peers = gw_peers_new(2);
-	struct gw_peer *first, *second, *other, *third;
+	struct rpc_peers *peers = rpc_peers_new(2);
+	struct rpc_peer *first, *second, *other, *third;
 
 	(void)state;
 	assert_non_null(peers);
@@ -39,23 +39,23 @@ an_address_has_at_most_as_many_as_it_may(void **state)
 	assert_non_null(second);
 	assert_non_null(other);
 	assert_null(acquire(peers, "192.0.2.1"));
-	gw_peers_release(peers, &first);
+	rpc_peers_release(peers, &first);
 	assert_null(first);
 	third = acquire(peers, "192.0.2.1");
 	assert_non_null(third);
-	gw_peers_release(peers, &first);
-	gw_peers_release(peers, &second);
-	gw_peers_release(peers, &third);
-	gw_peers_release(peers, &other);
-	gw_peers_free(&peers);
+	rpc_peers_release(peers, &first);
+	rpc_peers_release(peers, &second);
+	rpc_peers_release(peers, &third);
+	rpc_peers_release(peers, &other);
+	rpc_peers_free(&peers);
 	assert_null(peers);
 }
 
 static void
 ipv6_counts_by_network_and_mapped_ipv4_as_ipv4(void **state)
 {
-	struct gw_peers *peers = gw_peers_new(1);
-	struct gw_peer *four, *six;
+	struct rpc_peers *peers = rpc_peers_new(1);
+	struct rpc_peer *four, *six;
 
 	(void)state;
 	assert_non_null(peers);
@@ -65,12 +65,12 @@ ipv6_counts_by_network_and_mapped_ipv4_as_ipv4(void **state)
 	four = acquire(peers, "::ffff:192.0.2.1");
 	assert_non_null(four);
 	assert_null(acquire(peers, "192.0.2.1"));
-	gw_peers_release(peers, &six);
+	rpc_peers_release(peers, &six);
 	six = acquire(peers, "2001:db8::2");
 	assert_non_null(six);
-	gw_peers_release(peers, &six);
-	gw_peers_release(peers, &four);
-	gw_peers_free(&peers);
+	rpc_peers_release(peers, &six);
+	rpc_peers_release(peers, &four);
+	rpc_peers_free(&peers);
 }
 
 static void
@@ -79,8 +79,8 @@ many_addresses_are_kept_apart(void **state)
 	enum {
 		COUNT = 10000
 	};
-	struct gw_peers *peers = gw_peers_new(1);
-	struct gw_peer **held = calloc(COUNT, sizeof(*held));
+	struct rpc_peers *peers = rpc_peers_new(1);
+	struct rpc_peer **held = calloc(COUNT, sizeof(*held));
 	char text[32];
 
 	(void)state;
@@ -93,13 +93,13 @@ many_addresses_are_kept_apart(void **state)
 	}
 	assert_null(acquire(peers, "10.0.0.0"));
 	for (int i = 0; i < COUNT; i++) {
-		gw_peers_release(peers, &held[i]);
+		rpc_peers_release(peers, &held[i]);
 	}
 	held[0] = acquire(peers, "10.0.0.0");
 	assert_non_null(held[0]);
-	gw_peers_release(peers, &held[0]);
+	rpc_peers_release(peers, &held[0]);
 	free(held);
-	gw_peers_free(&peers);
+	rpc_peers_free(&peers);
 }
 
 int
