@@ -20,6 +20,9 @@
 #define ADMIN_CONNECTIONS_PER_MAX 32 /* of one address */
 #define ADMIN_BACKLOG             64
 
+/* Besides clients: the listener, and the pipe that wakes the thread. */
+_Static_assert(ADMIN_CONNECTIONS_MAX + 4 == ADMIN_DESCRIPTORS_MAX, "as many as promised");
+
 struct admin {
 	struct admin_options options;
 	struct address address;

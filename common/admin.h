@@ -22,6 +22,9 @@ struct metrics;
 /* What listen says when there is to be no admin port. */
 #define ADMIN_OFF "off"
 
+/* Descriptors that the port takes, with as many clients as it serves at a time. */
+#define ADMIN_DESCRIPTORS_MAX 68
+
 struct admin_options {
 	const char *listen; /* as address_read has it, where port 0 is any free one; or ADMIN_OFF */
 	struct metrics *metrics; /* borrowed until admin_stop */

@@ -61,7 +61,9 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_IDLE_TIMEOUT_MS] = {"idleTimeoutMs", CONF_INT, 0, 1000, 3600000, "60000", "ms",
 	"How long a connection without a request is kept.", NULL},
     [GW_CONNECTIONS_MAX] = {"connectionsMax", CONF_INT, 0, 1, 1000000, "10000", NULL,
-	"Most connections at a time; further ones are closed at once.", NULL},
+	"Most connections at a time; idle ones are closed for new ones, which are refused if there "
+	"are none.",
+	NULL},
     [GW_CONNECTIONS_PER_ADDRESS_MAX] = {"connectionsPerAddressMax", CONF_INT, 0, 0, 1000000, "0",
 	NULL, "Most connections of one address at a time; 0: as connectionsMax.", NULL},
     [GW_IN_FLIGHT_MAX] = {"inFlightMax", CONF_INT, 0, 1, 1000000, "4096", "calls",

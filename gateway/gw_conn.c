@@ -12,8 +12,8 @@
 #include "common/log.h"
 #include "common/rpc/net/rpc_peers.h"
 #include "gateway/gw_request.h"
+#include "gateway/gw_room.h"
 #include "gateway/gw_tcp.h"
-#include "gateway/gw_telemetry.h"
 
 /*
  * Streams of a connection that may end before their answer, beyond those that
@@ -22,7 +22,10 @@
  */
 #define GW_CONN_RESETS_MAX 100
 
-#define GW_HTTP2_PREFACE   "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+/* Sweeps that who connects waits for room. */
+#define GW_CONN_ROOM_SWEEPS 2
+
+#define GW_HTTP2_PREFACE    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 static void gw_conn_closed(void *data);
 
@@ -57,9 +60,12 @@ gw_conn_begin_to_linger(struct gw_conn *conn)
 void
 gw_conn_linger(struct gw_conn *conn)
 {
-	if (!conn->http2 && conn->linger_fd < 0) {
-		conn->linger_fd =
-		    fcntl(h2o_socket_get_fd(conn->sock), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (conn->http2 || conn->linger_fd >= 0 || !gw_room_take(conn)) {
+		return;
+	}
+	conn->linger_fd = fcntl(h2o_socket_get_fd(conn->sock), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (conn->linger_fd < 0) {
+		gw_room_give(conn, 1);
 	}
 }
 
@@ -70,13 +76,14 @@ gw_conn_closed(void *data)
 
 	gw_intake_fini(&conn->intake);
 	if (conn->linger_fd >= 0) {
+		gw_room_give(conn, 1);
 		gw_conn_begin_to_linger(conn);
 		return;
 	}
-	LIST_REMOVE(conn, link);
+	TAILQ_REMOVE(&conn->loop->conns, conn, link);
 	gw_telemetry_connection(conn->loop->options.telemetry, -1);
 	rpc_peers_release(conn->loop->options.peers, &conn->peer);
-	atomic_fetch_sub(conn->loop->options.connections, 1);
+	gw_room_give(conn, conn->descriptors);
 	free(conn);
 }
 
@@ -86,6 +93,33 @@ gw_conn_cut(struct gw_conn *conn)
 {
 	conn->cut = true;
 	shutdown(h2o_socket_get_fd(conn->sock), SHUT_RDWR);
+}
+
+void
+gw_conn_end(struct gw_conn *conn, enum gw_conn_end why)
+{
+	if (!conn->cut) {
+		gw_telemetry_connection_ended(conn->loop->options.telemetry, why);
+		gw_conn_cut(conn);
+	}
+}
+
+void
+gw_conn_touch(struct gw_conn *conn)
+{
+	TAILQ_REMOVE(&conn->loop->conns, conn, link);
+	TAILQ_INSERT_TAIL(&conn->loop->conns, conn, link);
+}
+
+bool
+gw_conn_is_idle(const struct gw_conn *conn)
+{
+	bool waits = conn->phase == GW_CONN_LINGERING ? true
+		     : conn->sniffed                  ? conn->sock->input->size == 0
+		     : conn->http2                    ? conn->active == 0
+				   : gw_intake_phase(&conn->intake) == GW_INTAKE_IDLE;
+
+	return waits && !gw_tcp_has_unread(h2o_socket_get_fd(conn->sock));
 }
 
 static void
@@ -143,28 +177,46 @@ gw_conn_count_peer(struct gw_conn *conn)
 	return conn->peer != NULL;
 }
 
-static void
-gw_conn_open(struct gw_loop *loop, h2o_socket_t *sock)
+static struct gw_conn *
+gw_conn_new(struct gw_loop *loop, h2o_socket_t *sock)
 {
-	bool full = atomic_fetch_add(loop->options.connections, 1) >= loop->options.connections_max;
-	struct gw_conn *conn = full ? NULL : calloc(1, sizeof(*conn));
+	struct gw_conn *conn = calloc(1, sizeof(*conn));
 
 	if (conn == NULL) {
-		atomic_fetch_sub(loop->options.connections, 1);
-		h2o_socket_close(sock);
-		return;
+		return NULL;
 	}
 	conn->loop = loop;
 	conn->sock = sock;
 	conn->linger_fd = -1;
+	/* What was found when it was accepted, another loop may have taken. */
+	while (!gw_room_take(conn)) {
+		if (!gw_room_make(loop)) {
+			gw_telemetry_connection_ended(loop->options.telemetry, GW_CONN_END_FULL);
+			free(conn);
+			return NULL;
+		}
+	}
+	return conn;
+}
+
+static void
+gw_conn_open(struct gw_loop *loop, h2o_socket_t *sock)
+{
+	struct gw_conn *conn = gw_conn_new(loop, sock);
+
+	if (conn == NULL) {
+		h2o_socket_close(sock);
+		return;
+	}
 	gw_intake_init(&conn->intake);
 	conn->connected_at = *h2o_get_timestamp(&loop->context, NULL, NULL);
 	conn->phase_since_ns = clock_now_ns();
-	LIST_INSERT_HEAD(&loop->conns, conn, link);
+	TAILQ_INSERT_TAIL(&loop->conns, conn, link);
 	gw_telemetry_connection(loop->options.telemetry, 1);
 	sock->on_close.cb = gw_conn_closed;
 	sock->on_close.data = conn;
 	if (!gw_conn_count_peer(conn)) {
+		gw_telemetry_connection_ended(loop->options.telemetry, GW_CONN_END_ADDRESS);
 		h2o_socket_close(sock);
 		return;
 	}
@@ -177,6 +229,40 @@ gw_conn_open(struct gw_loop *loop, h2o_socket_t *sock)
 	}
 }
 
+static void
+gw_conn_pause(struct gw_loop *loop)
+{
+	h2o_socket_read_stop(loop->listener);
+	loop->listener_paused = true;
+}
+
+/*
+ * Without room, who connects waits until all loops were swept and have cut what
+ * is idle with them. Who waits in vain is refused, as are all after it until
+ * there is room again.
+ */
+static bool
+gw_conn_may_accept(struct gw_loop *loop)
+{
+	if (gw_room_is_there(loop->options.room)) {
+		loop->room_sweeps = 0;
+		return true;
+	}
+	if (!gw_tcp_has_client(h2o_socket_get_fd(loop->listener))) {
+		return false;
+	}
+	if (gw_room_make(loop)) {
+		loop->room_sweeps = 0;
+		return true;
+	}
+	if (loop->room_sweeps < GW_CONN_ROOM_SWEEPS) {
+		loop->room_sweeps++;
+		gw_conn_pause(loop);
+		return false;
+	}
+	return true;
+}
+
 void
 gw_conn_accept(h2o_socket_t *listener, const char *err)
 {
@@ -186,14 +272,15 @@ gw_conn_accept(h2o_socket_t *listener, const char *err)
 	if (err != NULL) {
 		return;
 	}
-	while ((sock = h2o_evloop_socket_accept(listener)) != NULL) {
+	errno = 0;
+	while (gw_conn_may_accept(loop) && (sock = h2o_evloop_socket_accept(listener)) != NULL) {
 		gw_conn_open(loop, sock);
 	}
-	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+	if (!loop->listener_paused &&
+	    (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
 		log_warn("no descriptor is left for a connection; others wait for a second",
 		    LOG_STR("error", strerror(errno)));
-		h2o_socket_read_stop(listener);
-		loop->listener_paused = true;
+		gw_conn_pause(loop);
 	}
 }
 
@@ -204,9 +291,18 @@ gw_conn_of(const h2o_req_t *req)
 }
 
 void
+gw_conn_request_begun(struct gw_conn *conn)
+{
+	conn->active++;
+	gw_conn_touch(conn);
+}
+
+void
 gw_conn_request_ended(struct gw_conn *conn, bool answered)
 {
 	conn->requests++;
+	conn->active--;
+	gw_conn_touch(conn);
 	gw_watch_end(conn);
 	if (!conn->http2) {
 		gw_intake_request_ended(conn);
@@ -218,6 +314,6 @@ gw_conn_request_ended(struct gw_conn *conn, bool answered)
 	conn->resets++;
 	if (conn->http2 && conn->resets > GW_CONN_RESETS_MAX && !conn->cut) {
 		log_warn("connection cut: too many of its streams were reset");
-		gw_conn_cut(conn);
+		gw_conn_end(conn, GW_CONN_END_RESETS);
 	}
 }

@@ -13,6 +13,7 @@
 #include "gateway/gw_intake.h"
 #include "gateway/gw_loop.h"
 #include "gateway/gw_patience.h"
+#include "gateway/gw_telemetry.h"
 #include "gateway/gw_watch.h"
 
 /* What a connection waits for from its client. */
@@ -25,7 +26,7 @@ enum gw_conn_phase {
 };
 
 struct gw_conn {
-	LIST_ENTRY(gw_conn) link; /* of loop->conns */
+	TAILQ_ENTRY(gw_conn) link; /* of loop->conns */
 	struct gw_loop *loop;
 	h2o_socket_t *sock;
 	struct gw_intake intake; /* of HTTP/1 */
@@ -35,9 +36,11 @@ struct gw_conn {
 	bool http2;
 	bool cut; /* what it still brings is not worth an answer */
 	struct gw_watch watch;
-	int linger_fd;     /* a second descriptor of the socket; -1: it does not linger */
-	uint64_t requests; /* that have ended */
-	unsigned resets;   /* streams that ended before their answer, less those answered */
+	int linger_fd;        /* a second descriptor of the socket; -1: it does not linger */
+	uint64_t requests;    /* that have ended */
+	unsigned active;      /* requests that are being answered */
+	unsigned resets;      /* streams that ended before their answer, less those answered */
+	unsigned descriptors; /* that it has room for, see gw_room.h */
 
 	/* What the last sweep found, and when it found it first. */
 	enum gw_conn_phase phase;
@@ -52,7 +55,8 @@ void gw_conn_accept(h2o_socket_t *listener, const char *err);
 /* The connection of a request. */
 struct gw_conn *gw_conn_of(const h2o_req_t *req);
 
-/* A request of the connection has ended, with its answer or before it. */
+/* A request of the connection has begun to be answered; it has ended, with its answer or before it. */
+void gw_conn_request_begun(struct gw_conn *conn);
 void gw_conn_request_ended(struct gw_conn *conn, bool answered);
 
 /*
@@ -63,7 +67,16 @@ void gw_conn_request_ended(struct gw_conn *conn, bool answered);
  */
 void gw_conn_linger(struct gw_conn *conn);
 
+/* Makes it the one of its loop that was used last. */
+void gw_conn_touch(struct gw_conn *conn);
+
+/* True when it waits for nothing but a request, and nothing of one has come. */
+bool gw_conn_is_idle(const struct gw_conn *conn);
+
 /* Ends the connection, whatever it does. It is closed when its socket tells so. */
 void gw_conn_cut(struct gw_conn *conn);
+
+/* The same, and counts it by the reason. Nothing for one that was ended already. */
+void gw_conn_end(struct gw_conn *conn, enum gw_conn_end why);
 
 #endif

@@ -11,6 +11,7 @@
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conn.h"
+#include "gateway/gw_room.h"
 #include "gateway/gw_sweep.h"
 
 /* What a large answer has left in the buffer is given back from here on. */
@@ -93,6 +94,7 @@ gw_loop_sweep(h2o_timeout_entry_t *entry)
 	bool running = loop->state == GW_LOOP_RUNNING;
 
 	gw_sweep(loop);
+	gw_room_sweep(loop);
 	if (loop->listener_paused && loop->listener != NULL) {
 		loop->listener_paused = false;
 		h2o_socket_read_start(loop->listener, gw_conn_accept);
@@ -178,7 +180,7 @@ gw_loop_close(struct gw_loop *loop)
 static bool
 gw_loop_is_done(const struct gw_loop *loop)
 {
-	return loop->state != GW_LOOP_RUNNING && LIST_EMPTY(&loop->conns) &&
+	return loop->state != GW_LOOP_RUNNING && TAILQ_EMPTY(&loop->conns) &&
 	       LIST_EMPTY(&loop->calls);
 }
 
@@ -216,6 +218,7 @@ gw_loop_start(
 		goto close_fd;
 	}
 	TAILQ_INIT(&(*loop)->cork);
+	TAILQ_INIT(&(*loop)->conns);
 	sem_init(&(*loop)->ready, 0, 0);
 	(*loop)->options = *options;
 	(*loop)->listen_fd = fd;

@@ -29,6 +29,7 @@ struct gw_api;
 struct gw_call;
 struct gw_conn;
 struct rpc_peers;
+struct gw_room;
 struct gw_telemetry;
 
 enum gw_loop_state {
@@ -42,8 +43,7 @@ struct gw_loop_options {
 	const struct gw_api *api;
 	struct gw_telemetry *telemetry;
 	h2o_globalconf_t *globalconf;
-	atomic_size_t *connections; /* of all loops */
-	size_t connections_max;
+	struct gw_room *room;
 	struct rpc_peers *peers; /* NULL: addresses are not counted */
 	bool http2;
 	int64_t header_timeout_ns;
@@ -64,8 +64,9 @@ struct gw_loop {
 	int listen_fd;
 
 	h2o_socket_t *listener; /* NULL: nothing is accepted */
-	bool listener_paused;   /* for want of descriptors, until the next sweep */
-	LIST_HEAD(, gw_conn) conns;
+	bool listener_paused;   /* for want of descriptors or of room, until the next sweep */
+	unsigned room_sweeps;   /* that the listener has been paused for room */
+	TAILQ_HEAD(gw_conns, gw_conn) conns; /* what was used longest ago first */
 	h2o_timeout_entry_t sweep;
 
 	LIST_HEAD(, gw_call) calls;

@@ -8,6 +8,10 @@ const struct metric_row gw_metric_rows[GW_METRIC_COUNT] = {
 	"HTTP requests being answered.", {NULL}, METRIC_NUMBER, NULL},
     [GW_HTTP_CONNECTIONS] = {"mockvideo_http_connections", METRIC_GAUGE,
 	"HTTP connections that are open.", {NULL}, METRIC_NUMBER, NULL},
+    [GW_HTTP_ENDED] = {"mockvideo_http_connections_ended_total", METRIC_COUNTER,
+	"HTTP connections that the gateway ended: idle, head, body and send, for these timeouts; "
+	"resets, of too many streams; room, idle while new ones came; full and address, refused.",
+	{"reason"}, METRIC_NUMBER, NULL},
     [GW_RPC_DURATION] = {"mockvideo_rpc_client_call_duration_seconds", METRIC_HISTOGRAM,
 	"Calls to services by method and how they ended, with their retries.", {"method", "code"},
 	METRIC_NANOSECONDS, metric_duration_bounds},

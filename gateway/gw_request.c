@@ -167,6 +167,7 @@ gw_request_new(h2o_req_t *req)
 	request->req = req;
 	request->loop = gw_loop_of(req);
 	request->conn = gw_conn_of(req);
+	gw_conn_request_begun(request->conn);
 	request->route = GW_ROUTE_NONE;
 	request->begin_ns = clock_now_ns();
 	gw_telemetry_in_flight(request->loop->options.telemetry, 1);

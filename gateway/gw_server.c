@@ -14,6 +14,7 @@
 #include "gateway/gw_conf.h"
 #include "gateway/gw_loop.h"
 #include "gateway/gw_request.h"
+#include "gateway/gw_room.h"
 #include "gateway/gw_stray.h"
 
 /*
@@ -30,7 +31,7 @@ struct gw_server {
 	h2o_globalconf_t globalconf;
 	struct address address;
 	char address_text[ADDRESS_TEXT_MAX];
-	atomic_size_t connections;
+	struct gw_room room;
 	struct rpc_peers *peers;
 	struct gw_loop **loops;
 	unsigned loop_count;
@@ -138,8 +139,7 @@ gw_server_loop_options(struct gw_server *server, const struct conf *conf, const 
 	return (struct gw_loop_options){.api = api,
 	    .telemetry = telemetry,
 	    .globalconf = &server->globalconf,
-	    .connections = &server->connections,
-	    .connections_max = (size_t)conf_int(conf, GW_CONNECTIONS_MAX),
+	    .room = &server->room,
 	    .peers = server->peers,
 	    .http2 = conf_bool(conf, GW_HTTP2),
 	    .header_timeout_ns = conf_int(conf, GW_HEADER_TIMEOUT_MS) * CLOCK_NS_PER_MS,
@@ -159,6 +159,7 @@ gw_server_start_loops(struct gw_server *server, const struct conf *conf, const s
 	unsigned wanted = gw_server_threads(conf);
 	enum status_code status;
 
+	gw_room_init(&server->room, (size_t)conf_int(conf, GW_CONNECTIONS_MAX), wanted);
 	server->loops = calloc(wanted, sizeof(struct gw_loop *));
 	if (server->loops == NULL) {
 		return error_set(

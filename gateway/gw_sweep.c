@@ -82,6 +82,23 @@ gw_sweep_takes_nothing(struct gw_conn *conn, int64_t now_ns)
 	    conn->loop->options.send_timeout_ns);
 }
 
+/* It has been in its phase for too long. */
+static void
+gw_sweep_end(struct gw_conn *conn)
+{
+	switch (conn->phase) {
+	case GW_CONN_IDLE:
+		if (gw_conn_is_idle(conn)) {
+			gw_conn_end(conn, GW_CONN_END_IDLE);
+		}
+		break;
+	case GW_CONN_HEAD: gw_conn_end(conn, GW_CONN_END_HEAD); break;
+	case GW_CONN_BODY: gw_conn_end(conn, GW_CONN_END_BODY); break;
+	case GW_CONN_BUSY:
+	case GW_CONN_LINGERING: gw_conn_cut(conn); break;
+	}
+}
+
 static void
 gw_sweep_conn(struct gw_conn *conn, int64_t now_ns)
 {
@@ -89,7 +106,7 @@ gw_sweep_conn(struct gw_conn *conn, int64_t now_ns)
 
 	if (gw_sweep_takes_nothing(conn, now_ns)) {
 		gw_tcp_abort(h2o_socket_get_fd(conn->sock));
-		gw_conn_cut(conn);
+		gw_conn_end(conn, GW_CONN_END_SEND);
 		return;
 	}
 	if (conn->http2) {
@@ -100,7 +117,9 @@ gw_sweep_conn(struct gw_conn *conn, int64_t now_ns)
 	}
 	gw_watch_sweep(conn, now_ns);
 	phase_ns = now_ns - conn->phase_since_ns;
-	if (phase_ns > gw_sweep_patience_ns(conn) || gw_sweep_is_needless(conn, phase_ns)) {
+	if (phase_ns > gw_sweep_patience_ns(conn)) {
+		gw_sweep_end(conn);
+	} else if (gw_sweep_is_needless(conn, phase_ns)) {
 		gw_conn_cut(conn);
 	}
 }
@@ -113,7 +132,7 @@ gw_sweep(struct gw_loop *loop)
 
 	loop->options.globalconf->http1.callbacks.foreach_request(
 	    &loop->context, gw_sweep_note_http1, loop);
-	LIST_FOREACH(conn, &loop->conns, link)
+	TAILQ_FOREACH(conn, &loop->conns, link)
 	{
 		gw_sweep_conn(conn, now_ns);
 	}
@@ -124,7 +143,7 @@ gw_sweep_all(struct gw_loop *loop)
 {
 	struct gw_conn *conn;
 
-	LIST_FOREACH(conn, &loop->conns, link)
+	TAILQ_FOREACH(conn, &loop->conns, link)
 	{
 		gw_conn_cut(conn);
 	}

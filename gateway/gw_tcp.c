@@ -10,6 +10,14 @@
 /* Beyond what is on its way to the client: a window that is closed fills the kernel so far. */
 #define GW_TCP_UNSENT_MAX (128 * 1024)
 
+bool
+gw_tcp_has_client(int listen_fd)
+{
+	struct pollfd polled = {.fd = listen_fd, .events = POLLIN};
+
+	return poll(&polled, 1, 0) == 1;
+}
+
 void
 gw_tcp_bound(int fd)
 {

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* True when somebody has connected to a listener and was not accepted yet. */
+bool gw_tcp_has_client(int listen_fd);
+
 /* Bounds what the kernel keeps for a client that does not take it. */
 void gw_tcp_bound(int fd);
 

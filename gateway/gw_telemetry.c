@@ -46,6 +46,7 @@ struct gw_telemetry {
 	struct metric_set *set;
 	struct metric_series *in_flight;
 	struct metric_series *connections;
+	struct metric_series *ended[GW_CONN_END_COUNT];
 	struct log_limit unserved[GW_REASONS]; /* by a hash of the reason */
 	size_t method_count;
 	struct gw_method_series methods[];
@@ -83,6 +84,23 @@ gw_telemetry_collect(struct metric_scrape *scrape, void *closure)
 	rpc_channel_visit_endpoints(gateway->api->channel, gw_telemetry_tell_endpoint, scrape);
 }
 
+static void
+gw_telemetry_open_ended(struct gw_telemetry *gateway)
+{
+	static const char *const reasons[GW_CONN_END_COUNT] = {[GW_CONN_END_IDLE] = "idle",
+	    [GW_CONN_END_HEAD] = "head",
+	    [GW_CONN_END_BODY] = "body",
+	    [GW_CONN_END_SEND] = "send",
+	    [GW_CONN_END_RESETS] = "resets",
+	    [GW_CONN_END_ROOM] = "room",
+	    [GW_CONN_END_FULL] = "full",
+	    [GW_CONN_END_ADDRESS] = "address"};
+
+	for (size_t i = 0; i < GW_CONN_END_COUNT; i++) {
+		gateway->ended[i] = metric_series(gateway->set, GW_HTTP_ENDED, &reasons[i]);
+	}
+}
+
 enum status_code
 gw_telemetry_open(struct gw_telemetry **gateway, struct telemetry *telemetry,
     const struct gw_api *api, struct error *error)
@@ -105,6 +123,7 @@ gw_telemetry_open(struct gw_telemetry **gateway, struct telemetry *telemetry,
 	opened->method_count = count;
 	opened->in_flight = metric_series(opened->set, GW_HTTP_IN_FLIGHT, NULL);
 	opened->connections = metric_series(opened->set, GW_HTTP_CONNECTIONS, NULL);
+	gw_telemetry_open_ended(opened);
 	metric_set_collect(opened->set, gw_telemetry_collect, opened);
 	return STATUS_OK;
 }
@@ -142,6 +161,12 @@ void
 gw_telemetry_connection(struct gw_telemetry *gateway, int change)
 {
 	metric_add(gateway->connections, change);
+}
+
+void
+gw_telemetry_connection_ended(struct gw_telemetry *gateway, enum gw_conn_end why)
+{
+	metric_add(gateway->ended[why], 1);
 }
 
 void

@@ -35,6 +35,22 @@ struct trace_ratio gw_telemetry_ratio(const struct gw_telemetry *gateway);
 void gw_telemetry_connection(struct gw_telemetry *gateway, int change);
 void gw_telemetry_in_flight(struct gw_telemetry *gateway, int change);
 
+/* Why the gateway ends a connection, when its client does not. */
+enum gw_conn_end {
+	GW_CONN_END_IDLE,    /* for idleTimeoutMs */
+	GW_CONN_END_HEAD,    /* unfinished after headerTimeoutMs */
+	GW_CONN_END_BODY,    /* unfinished after bodyTimeoutMs */
+	GW_CONN_END_SEND,    /* its client took nothing for sendTimeoutMs */
+	GW_CONN_END_RESETS,  /* too many of its streams were reset */
+	GW_CONN_END_ROOM,    /* idle, and a new one needed room */
+	GW_CONN_END_FULL,    /* refused: no room, and none was idle */
+	GW_CONN_END_ADDRESS, /* refused: its address has too many */
+	GW_CONN_END_COUNT
+};
+
+/* A connection is ended for that reason. */
+void gw_telemetry_connection_ended(struct gw_telemetry *gateway, enum gw_conn_end why);
+
 /* A request that has ended. */
 struct gw_telemetry_request {
 	const struct schema_method *method; /* NULL: none was found */
