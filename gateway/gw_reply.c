@@ -114,8 +114,11 @@ gw_reply_unpack(struct gw_request *request, const struct rpc_reply *reply, struc
 	ProtobufCMessage *response;
 
 	if (reply->error.code == STATUS_CANCELLED && request->loop->state == GW_LOOP_CUT) {
-		error_set(error, STATUS_UNAVAILABLE, "OUTCOME_UNKNOWN",
-		    "the gateway stops: the request may have been carried out or not");
+		bool harmless = request->match.route->method->no_side_effects;
+
+		error_set(error, STATUS_UNAVAILABLE, harmless ? "NOT_ANSWERED" : "OUTCOME_UNKNOWN",
+		    harmless ? "the gateway stops, and the answer did not come before"
+			     : "the gateway stops: the request may have been carried out or not");
 		return NULL;
 	}
 	if (reply->error.code != STATUS_OK) {

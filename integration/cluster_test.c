@@ -158,7 +158,8 @@ check_errors_stopped(int64_t stopped_ns)
 	for (size_t i = 0; i < count; i++) {
 		const struct load_failure *failure = &failures[i];
 
-		assert_string_equal(failure->reason, "OUTCOME_UNKNOWN");
+		assert_string_equal(failure->reason,
+		    failure->kind == LOAD_READ ? "NOT_ANSWERED" : "OUTCOME_UNKNOWN");
 		if (failure->ended_ns - stopped_ns > last_ns) {
 			last_ns = failure->ended_ns - stopped_ns;
 		}

@@ -1,4 +1,5 @@
 /* The database under two accountd dies, or stands still, under load. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -101,6 +102,47 @@ one_that_stands_still_holds_no_request_past_its_deadline(void **state)
 	load_check(load);
 }
 
+static void *
+lock_table(void *closure)
+{
+	(void)closure;
+	return (void *)(intptr_t)mariadb_sql(&stack.mariadb, MARIADB_DATABASE,
+	    "LOCK TABLES user WRITE; DO SLEEP(4); UNLOCK TABLES", NULL, 0);
+}
+
+/* Whoever notices the deadline first: a read was never perhaps done. */
+static void
+a_read_of_a_locked_table_has_no_outcome(void **state)
+{
+	struct http *http = http_new(stack.url);
+	pthread_t locker;
+	char out[32] = "";
+	void *locked;
+
+	(void)state;
+	assert_int_equal(pthread_create(&locker, NULL, lock_table, NULL), 0);
+	while (strcmp(out, "1\n") != 0) {
+		assert_true(mariadb_sql(&stack.mariadb, NULL,
+		    "SELECT COUNT(*) FROM information_schema.processlist"
+		    " WHERE state = 'User sleep'",
+		    out, sizeof(out)));
+	}
+	for (int i = 0; i < 2; i++) {
+		const struct http_answer *answer =
+		    http_send(http, i == 0 ? "GET /users/1" : "GET /users?page_size=1", NULL, NULL);
+
+		assert_int_equal(answer->status, 504);
+		if (strstr(answer->body, "\"reason\":\"DEADLINE\"") == NULL &&
+		    strstr(answer->body, "\"reason\":\"NOT_ANSWERED\"") == NULL) {
+			fail_msg("%s", answer->body);
+		}
+	}
+	pthread_join(locker, &locked);
+	assert_non_null(locked);
+	stack_await(&stack, "/accountdhealth", 200);
+	http_free(&http);
+}
+
 static void
 set_password(const char *password)
 {
@@ -174,6 +216,7 @@ main(void)
 		kill_9_loses_nothing_acknowledged_and_does_nothing_refused, free_load),
 	    cmocka_unit_test_teardown(
 		one_that_stands_still_holds_no_request_past_its_deadline, free_load),
+	    cmocka_unit_test(a_read_of_a_locked_table_has_no_outcome),
 	    cmocka_unit_test_teardown(
 		a_new_password_is_taken_while_requests_are_answered, free_load),
 	};

@@ -234,6 +234,9 @@ a_call_that_is_not_answered_ends_at_its_deadline(void **state)
 	    STATUS_DEADLINE_EXCEEDED, "OUTCOME_UNKNOWN");
 	assert_true(clock_now_ns() - begun_ns >= 50 * CLOCK_NS_PER_MS);
 	assert_int_equal(backend_counts(fixture.backend).calls, 1);
+	/* A read has no outcome. */
+	caller_expect(caller_start(fixture.channel, "t/Hold", "", READ, 50),
+	    STATUS_DEADLINE_EXCEEDED, "NOT_ANSWERED");
 	caller_expect_text(caller_start(fixture.channel, "t/Echo", "on", WRITE, 0), "on");
 	disconnect(&fixture);
 }

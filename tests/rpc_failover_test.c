@@ -174,7 +174,7 @@ retries_end_with_their_budget(void **state)
 	replace(&backend);
 	backend_wait(backend, 1);
 	replace(&backend);
-	caller_expect(caller, STATUS_UNAVAILABLE, "OUTCOME_UNKNOWN");
+	caller_expect(caller, STATUS_UNAVAILABLE, "NOT_ANSWERED");
 	rpc_channel_get_stats(channel, &stats);
 	assert_int_equal(stats.retries, 1);
 	assert_int_equal(stats.retries_refused, 1);

@@ -124,6 +124,8 @@ void rpc_channel_close(struct rpc_channel **channel);
  *	DEADLINE_EXCEEDED   OUTCOME_UNKNOWN  it may have been
  *	UNAVAILABLE         OUTCOME_UNKNOWN  it may have been: the connection was lost,
  *	                                     and no later attempt succeeded
+ *	(either)            NOT_ANSWERED     as OUTCOME_UNKNOWN, of RPC_NO_SIDE_EFFECTS: it
+ *	                                     makes no difference
  *	UNAVAILABLE         NOT_SENT         it was not
  *	UNAVAILABLE         NO_ENDPOINT      it was not: no endpoint is connected
  *	UNAVAILABLE         MALFORMED_REPLY  it may have been: the answer is garbage

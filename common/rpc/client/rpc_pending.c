@@ -347,6 +347,13 @@ rpc_pending_back_off_ns(struct rpc_pending *pending)
 	return (int64_t)(most_ns / 2 + rpc_channel_random(pending->channel, most_ns / 2));
 }
 
+/* What is not known of a call that was sent: whether it did something, or of a read nothing. */
+static const char *
+rpc_pending_sent_reason(const struct rpc_pending *pending)
+{
+	return rpc_pending_harmless(pending) ? "NOT_ANSWERED" : "OUTCOME_UNKNOWN";
+}
+
 void
 rpc_pending_lost(struct rpc_pending *pending, struct rpc_todo *todo, bool sent)
 {
@@ -356,9 +363,12 @@ rpc_pending_lost(struct rpc_pending *pending, struct rpc_todo *todo, bool sent)
 	if (pending->probe || (sent && !rpc_pending_retryable(pending)) ||
 	    pending->channel->closing || !rpc_pending_take_retry(pending, sent)) {
 		rpc_pending_fail(pending, todo, STATUS_UNAVAILABLE,
-		    pending->was_sent ? "OUTCOME_UNKNOWN" : "NOT_SENT",
-		    pending->was_sent ? "the connection was lost; the call may have been executed"
-				      : "the service can't be reached");
+		    pending->was_sent ? rpc_pending_sent_reason(pending) : "NOT_SENT",
+		    !pending->was_sent ? "the service can't be reached"
+		    : rpc_pending_harmless(pending)
+			? "the connection was lost before the answer came"
+			: "the connection was lost; the call may have "
+			  "been executed");
 		return;
 	}
 	if (pending->attempts == 1 && rpc_balancer_pick(pending->channel, last) != last) {
@@ -382,12 +392,12 @@ rpc_pending_expire(struct rpc_pending *pending, struct rpc_todo *todo)
 	rpc_pending_abandon(pending, todo);
 	if (endpoint == NULL && (pending->flags & RPC_WAIT_FOR_READY) == 0) {
 		rpc_pending_fail(pending, todo, STATUS_UNAVAILABLE,
-		    pending->was_sent ? "OUTCOME_UNKNOWN" : "NO_ENDPOINT",
+		    pending->was_sent ? rpc_pending_sent_reason(pending) : "NO_ENDPOINT",
 		    "the service can't be reached");
 		return;
 	}
 	rpc_pending_fail(pending, todo, STATUS_DEADLINE_EXCEEDED,
-	    sent || pending->was_sent ? "OUTCOME_UNKNOWN" : "NOT_SENT",
+	    sent || pending->was_sent ? rpc_pending_sent_reason(pending) : "NOT_SENT",
 	    sent               ? "the deadline passed before the answer came"
 	    : endpoint == NULL ? "the deadline passed while the service could not be reached"
 			       : "the deadline passed before the call was sent");
