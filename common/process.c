@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -76,9 +77,15 @@ process_init(void)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+/* What the handler writes; set while it is not installed. */
+static const char *process_last_line;
+
 static void
 process_exit_now(int number)
 {
+	if (process_last_line != NULL) {
+		(void)!write(STDERR_FILENO, process_last_line, strlen(process_last_line));
+	}
 	_exit(128 + number);
 }
 
@@ -87,15 +94,37 @@ process_exit_now(int number)
  * not ended by a signal's default action.
  */
 static void
-process_exit_on_next(void)
+process_exit_on_next(const char *line, bool with_hup)
 {
 	struct sigaction action = {.sa_handler = process_exit_now};
 	sigset_t set;
 
+	process_last_line = line;
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	process_signal_set(&set, false);
+	if (with_hup) {
+		sigaction(SIGHUP, &action, NULL);
+	}
+	process_signal_set(&set, with_hup);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void
+process_let_signals_end(const char *line, bool hangup)
+{
+	struct sigaction before;
+
+	sigaction(SIGHUP, NULL, &before);
+	process_exit_on_next(line, hangup && before.sa_handler != SIG_IGN);
+}
+
+void
+process_keep_signals(void)
+{
+	sigset_t set;
+
+	process_signal_set(&set, true);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 enum process_event
@@ -111,6 +140,6 @@ process_wait(void)
 	if (number == SIGHUP) {
 		return PROCESS_RELOAD;
 	}
-	process_exit_on_next();
+	process_exit_on_next(NULL, false);
 	return PROCESS_STOP;
 }

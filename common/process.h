@@ -5,6 +5,8 @@
 #ifndef COMMON_PROCESS_H
 #define COMMON_PROCESS_H
 
+#include <stdbool.h>
+
 enum process_event {
 	PROCESS_STOP,  /* SIGTERM or SIGINT: finish what runs, then exit */
 	PROCESS_RELOAD /* SIGHUP: read the configuration again */
@@ -33,5 +35,17 @@ void process_init(void);
  * SIGHUP has no effect.
  */
 enum process_event process_wait(void);
+
+/*
+ * From now on SIGTERM and SIGINT end the process at once, with status 128 plus
+ * the number; with hangup so does SIGHUP, unless it was ignored when the
+ * process was started, as by nohup. line, which is borrowed, is written to
+ * standard error before; NULL: nothing. For work that can be cut off at any
+ * point. Threads that are started meanwhile must block the signals themselves.
+ */
+void process_let_signals_end(const char *line, bool hangup);
+
+/* Lets signals wait for process_wait again. */
+void process_keep_signals(void);
 
 #endif

@@ -257,6 +257,81 @@ a_second_signal_to_stop_exits_at_once(void **state)
 	assert_second_exits(SIGINT);
 }
 
+#define LAST_LINE "stopped: nothing was lost\n"
+
+static void
+work(int ready)
+{
+	process_init();
+	process_let_signals_end(LAST_LINE, true);
+	CHECK(dup2(ready, STDERR_FILENO) == STDERR_FILENO);
+	CHECK(write(ready, "1", 1) == 1);
+	for (;;) {
+		pause();
+	}
+}
+
+static void
+work_under_nohup(int ready)
+{
+	signal(SIGHUP, SIG_IGN);
+	work(ready);
+}
+
+static void
+assert_last_line(int ready)
+{
+	char text[128] = "";
+	ssize_t got, len = 0;
+
+	while ((got = read(ready, text + len, sizeof(text) - 1 - (size_t)len)) > 0) {
+		len += got;
+	}
+	close(ready);
+	assert_string_equal(text, LAST_LINE);
+}
+
+static void
+signals_end_work_that_can_be_cut_off(void **state)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGTERM};
+	char byte;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		int ready;
+		pid_t pid = start(i < 3 ? work : work_under_nohup, &ready);
+
+		assert_int_equal(read(ready, &byte, 1), 1);
+		if (i == 3) {
+			assert_int_equal(kill(pid, SIGHUP), 0);
+		}
+		assert_int_equal(kill(pid, signals[i]), 0);
+		assert_last_line(ready);
+		assert_exit(pid, 128 + signals[i]);
+	}
+}
+
+static void
+check_keep(int ready)
+{
+	(void)ready;
+	process_init();
+	process_let_signals_end(LAST_LINE, false);
+	CHECK(kill(getpid(), SIGHUP) == 0);
+	process_keep_signals();
+	CHECK(kill(getpid(), SIGTERM) == 0);
+	CHECK(process_wait() == PROCESS_RELOAD);
+	CHECK(process_wait() == PROCESS_STOP);
+}
+
+static void
+afterwards_signals_are_waited_for_again(void **state)
+{
+	(void)state;
+	run(check_keep);
+}
+
 int
 main(void)
 {
@@ -268,6 +343,8 @@ main(void)
 	    cmocka_unit_test(int_stops),
 	    cmocka_unit_test(threads_leave_the_signals_to_main),
 	    cmocka_unit_test(a_second_signal_to_stop_exits_at_once),
+	    cmocka_unit_test(signals_end_work_that_can_be_cut_off),
+	    cmocka_unit_test(afterwards_signals_are_waited_for_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -315,6 +315,7 @@ accountd_run(
 
 	accountd_warn_of_cost(cost);
 	status = accountd_check_schema(store, error);
+	process_keep_signals();
 	if (status == STATUS_OK) {
 		status = accountd_open_telemetry(&telemetry, conf, error);
 	}

@@ -8,7 +8,10 @@
 
 struct store;
 
-/* Serves until SIGTERM or SIGINT; OK after an orderly end. */
+/*
+ * Serves until SIGTERM or SIGINT; OK after an orderly end. Signals may end the
+ * process (process_let_signals_end) until it begins to serve.
+ */
 enum status_code accountd_run(
     struct conf *conf, struct store *store, const struct password_cost *cost, struct error *error);
 

@@ -10,12 +10,29 @@
 #include "services/accountd/accountd_start.h"
 #include "services/accountd/store.h"
 
+/* What is said when a signal ends a command, which can be cut off anywhere. */
+static const char *
+last_line(enum accountd_command command)
+{
+	switch (command) {
+	case ACCOUNTD_MIGRATE:
+		return "accountd: migrate was stopped by a signal: what was done stays, run it "
+		       "again for the rest\n";
+	case ACCOUNTD_LOAD_SAMPLE:
+		return "accountd: load-sample was stopped by a signal: all users were added or "
+		       "none, run it again\n";
+	case ACCOUNTD_RUN: break;
+	}
+	return NULL;
+}
+
 static enum status_code
 run(struct conf *conf, enum accountd_command command, struct store *store, struct error *error)
 {
 	const struct password_cost cost = {(size_t)conf_int(conf, ACCOUNTD_HASH_MEM_KIB),
 	    (unsigned)conf_int(conf, ACCOUNTD_HASH_PASSES)};
 
+	process_let_signals_end(last_line(command), command != ACCOUNTD_RUN);
 	if (command == ACCOUNTD_MIGRATE) {
 		return accountd_migrate(store, &cost, true, error);
 	}

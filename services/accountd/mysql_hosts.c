@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,7 +194,9 @@ mysql_lookup_start(const char *name)
 {
 	struct mysql_lookup *lookup = calloc(1, sizeof(*lookup));
 	pthread_condattr_t clock;
+	sigset_t all, before;
 	pthread_t thread;
+	int failure;
 
 	if (lookup == NULL) {
 		return NULL;
@@ -204,7 +207,11 @@ mysql_lookup_start(const char *name)
 	pthread_mutex_init(&lookup->lock, NULL);
 	pthread_cond_init(&lookup->answered, &clock);
 	pthread_condattr_destroy(&clock);
-	if (pthread_create(&thread, NULL, mysql_lookup_run, lookup) != 0) {
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	failure = pthread_create(&thread, NULL, mysql_lookup_run, lookup);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (failure != 0) {
 		mysql_lookup_free(lookup);
 		return NULL;
 	}
