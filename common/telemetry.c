@@ -65,8 +65,9 @@ const struct metric_row telemetry_rows[TELEMETRY_ROW_COUNT] = {
 	.help = "Log lines lost, as standard error did not take them, or not fast enough."},
     [TELEMETRY_SPANS] = {.name = "mockvideo_trace_spans_total",
 	.type = METRIC_COUNTER,
-	.help = "Spans by what became of them: exported, failed (the collector did not take "
-		"them) or dropped (the queue was full).",
+	.help = "Spans by what became of them: exported, rejected (the collector took their "
+		"message without them), failed (it did not take the message) or dropped (the "
+		"queue was full).",
 	.labels = {"result"}},
 };
 
@@ -201,6 +202,7 @@ telemetry_tell_spans(struct metric_scrape *scrape, const struct trace_exporter *
 
 	trace_export_get_stats(exporter, &stats);
 	metric_put(scrape, TELEMETRY_SPANS, (double)stats.exported, (const char *[]){"exported"});
+	metric_put(scrape, TELEMETRY_SPANS, (double)stats.rejected, (const char *[]){"rejected"});
 	metric_put(scrape, TELEMETRY_SPANS, (double)stats.failed, (const char *[]){"failed"});
 	metric_put(scrape, TELEMETRY_SPANS, (double)stats.dropped, (const char *[]){"dropped"});
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,7 +13,9 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/log_limit.h"
 #include "common/trace_otlp.h"
+#include "common/trace_post.h"
 
 /* Spans of a message, and how long the first of them waits for others. */
 #define TRACE_BATCH_MAX 512
@@ -22,19 +25,30 @@
 #define TRACE_POST_MS  5000
 #define TRACE_FLUSH_MS 1000
 
-/* After a failure the next message waits; twice as long after the next. */
+/* How long a message is sent again and again, while others wait. */
+#define TRACE_RETRY_MS INT64_C(60000)
+
+/* After a failure the next message or try waits; twice as long after the next. */
 #define TRACE_BACK_OFF_MS     500
 #define TRACE_BACK_OFF_MAX_MS 16000
+
+/* What the log says of the collector; zeroed: that it takes spans. */
+struct trace_told {
+	bool untaken;
+	bool lost; /* rather than to be sent again */
+	long status;
+};
 
 struct trace_exporter {
 	struct trace_exporter_options options;
 	pthread_t thread;
-	CURL *curl; /* the thread's own, as are the next four */
-	struct curl_slist *headers;
+	struct trace_post *post; /* the thread's own, as are the next five */
 	struct trace_span *batch;
 	struct buf body;
-	bool told; /* that the collector does not take spans */
-	atomic_uint_fast64_t exported, failed, dropped;
+	int64_t back_off_ms;
+	struct trace_told told;
+	struct log_limit partial;
+	atomic_uint_fast64_t exported, rejected, failed, dropped;
 	atomic_int_fast64_t flush_end_ns; /* CLOCK_NEVER_NS until it stops */
 
 	pthread_mutex_t lock; /* guards all below */
@@ -162,85 +176,150 @@ trace_unix_offset_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - clock_now_ns();
 }
 
-static size_t
-trace_ignore_answer(char *data, size_t size, size_t count, void *closure)
-{
-	(void)data;
-	(void)closure;
-	return size * count;
-}
-
-/* Called by libcurl about once a second and more often; ends what takes too long at the end. */
-static int
-trace_check_time(
-    void *closure, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
-{
-	const struct trace_exporter *exporter = closure;
-
-	(void)down_total;
-	(void)down;
-	(void)up_total;
-	(void)up;
-	return clock_now_ns() > atomic_load(&exporter->flush_end_ns);
-}
-
-static bool
-trace_post(struct trace_exporter *exporter, size_t count)
+/* Sends the message of the body once. */
+static void
+trace_try(struct trace_exporter *exporter, struct trace_answer *answer)
 {
 	int64_t left_ms = clock_left_ms(atomic_load(&exporter->flush_end_ns));
-	long status = 0;
+
+	if (exporter->body.failed || left_ms == 0) {
+		*answer = (struct trace_answer){.outcome = TRACE_REFUSED};
+		snprintf(answer->why, sizeof(answer->why), "%s",
+		    left_ms == 0 ? "the exporter stops" : "no memory");
+		return;
+	}
+	trace_post_send(exporter->post, exporter->body.data, exporter->body.len,
+	    left_ms < TRACE_POST_MS ? left_ms : TRACE_POST_MS, answer);
+}
+
+/* Logs what is new: another status, or that spans are lost. */
+static void
+trace_tell(struct trace_exporter *exporter, const struct trace_answer *answer, bool lost)
+{
+	const struct log_field fields[] = {LOG_STR("endpoint", exporter->options.endpoint),
+	    LOG_INT("status", answer->status),
+	    LOG_STR("error", answer->why[0] == '\0' ? NULL : answer->why)};
+	const struct trace_told now = {
+	    .untaken = answer->outcome != TRACE_TAKEN, .lost = lost, .status = answer->status};
+
+	if (now.untaken == exporter->told.untaken && now.lost == exporter->told.lost &&
+	    (!now.untaken || now.status == exporter->told.status)) {
+		return;
+	}
+	exporter->told = now;
+	if (!now.untaken) {
+		log_info("the collector takes spans again");
+	} else {
+		log_write(LOG_WARN,
+		    lost ? "the collector does not take spans: they are lost"
+			 : "the collector does not take spans now: they are sent again",
+		    fields, sizeof(fields) / sizeof(fields[0]));
+	}
+}
+
+/* The collector took the message, but perhaps not each of its spans. */
+static void
+trace_count_taken(struct trace_exporter *exporter, size_t count, const struct trace_answer *answer)
+{
+	uint64_t rejected = answer->rejected < 0                 ? 0
+			    : (uint64_t)answer->rejected > count ? count
+								 : (uint64_t)answer->rejected;
+	uint64_t left_out;
+
+	atomic_fetch_add(&exporter->exported, count - rejected);
+	atomic_fetch_add(&exporter->rejected, rejected);
+	if ((rejected > 0 || answer->why[0] != '\0') &&
+	    log_limit_pass(&exporter->partial, clock_now_ns(), &left_out)) {
+		log_warn(rejected > 0 ? "the collector took a part of the spans alone"
+				      : "the collector warns about the spans that it took",
+		    LOG_STR("endpoint", exporter->options.endpoint),
+		    LOG_INT("status", answer->status), LOG_INT("rejected", (int64_t)rejected),
+		    LOG_STR("error", answer->why), LOG_INT("leftOut", (int64_t)left_out));
+	}
+}
+
+/* How long to wait after a failure: as the collector says, or twice as long as before, in part by chance. */
+static int64_t
+trace_pause_ms(struct trace_exporter *exporter, const struct trace_answer *answer)
+{
+	int64_t back_off_ms = exporter->back_off_ms;
+	int64_t pause_ms = back_off_ms / 2 + clock_now_ns() % (back_off_ms / 2 + 1);
+
+	exporter->back_off_ms =
+	    back_off_ms * 2 < TRACE_BACK_OFF_MAX_MS ? back_off_ms * 2 : TRACE_BACK_OFF_MAX_MS;
+	return answer->after_ms > pause_ms ? answer->after_ms : pause_ms;
+}
+
+/* Waits before the next message or try; false when the exporter stops. */
+static bool
+trace_pause(struct trace_exporter *exporter, int64_t pause_ms)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&exporter->lock);
+	trace_wait(exporter, SIZE_MAX, pause_ms);
+	stopping = exporter->stopping;
+	pthread_mutex_unlock(&exporter->lock);
+	return !stopping;
+}
+
+/*
+ * Sends the message of the body until it is taken, refused, or has been tried
+ * for long enough: once more when the exporter stops meanwhile. Gives how long
+ * the next message is to wait.
+ */
+static int64_t
+trace_try_again(struct trace_exporter *exporter, struct trace_answer *answer)
+{
+	int64_t give_up_ns = clock_now_ns() + TRACE_RETRY_MS * CLOCK_NS_PER_MS;
+	bool last = false;
+
+	for (;;) {
+		int64_t pause_ms;
+
+		trace_try(exporter, answer);
+		if (answer->outcome == TRACE_TAKEN) {
+			exporter->back_off_ms = TRACE_BACK_OFF_MS;
+			return 0;
+		}
+		pause_ms = trace_pause_ms(exporter, answer);
+		if (answer->outcome == TRACE_REFUSED || last ||
+		    clock_now_ns() + pause_ms * CLOCK_NS_PER_MS > give_up_ns) {
+			return pause_ms < TRACE_RETRY_MS ? pause_ms : TRACE_RETRY_MS;
+		}
+		trace_tell(exporter, answer, false);
+		last = !trace_pause(exporter, pause_ms);
+	}
+}
+
+static void
+trace_send(struct trace_exporter *exporter, size_t count)
+{
+	struct trace_answer answer;
+	int64_t pause_ms;
 
 	buf_reset(&exporter->body);
 	trace_otlp_write(
 	    &exporter->body, &exporter->options, exporter->batch, count, trace_unix_offset_ns());
-	if (exporter->body.failed || left_ms == 0) {
-		return false;
+	pause_ms = trace_try_again(exporter, &answer);
+	trace_tell(exporter, &answer, answer.outcome != TRACE_TAKEN);
+	if (answer.outcome == TRACE_TAKEN) {
+		trace_count_taken(exporter, count, &answer);
+	} else {
+		atomic_fetch_add(&exporter->failed, count);
+		trace_pause(exporter, pause_ms);
 	}
-	curl_easy_setopt(exporter->curl, CURLOPT_TIMEOUT_MS,
-	    (long)(left_ms < TRACE_POST_MS ? left_ms : TRACE_POST_MS));
-	curl_easy_setopt(exporter->curl, CURLOPT_POSTFIELDS, exporter->body.data);
-	curl_easy_setopt(
-	    exporter->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)exporter->body.len);
-	return curl_easy_perform(exporter->curl) == CURLE_OK &&
-	       curl_easy_getinfo(exporter->curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
-	       status >= 200 && status < 300;
-}
-
-/* Logs what is new. */
-static void
-trace_tell(struct trace_exporter *exporter, bool taken)
-{
-	if (taken && exporter->told) {
-		log_info("the collector takes spans again");
-	} else if (!taken && !exporter->told) {
-		log_warn("the collector does not take spans: they are lost",
-		    LOG_STR("endpoint", exporter->options.endpoint));
-	}
-	exporter->told = !taken;
 }
 
 static void *
 trace_run(void *closure)
 {
 	struct trace_exporter *exporter = closure;
-	int64_t back_off_ms = TRACE_BACK_OFF_MS;
 	size_t count;
 
 	pthread_setname_np(pthread_self(), "trace");
 	while ((count = trace_take(exporter)) > 0) {
-		bool taken = trace_post(exporter, count);
-
-		atomic_fetch_add(taken ? &exporter->exported : &exporter->failed, count);
-		trace_tell(exporter, taken);
-		if (taken) {
-			back_off_ms = TRACE_BACK_OFF_MS;
-			continue;
-		}
-		pthread_mutex_lock(&exporter->lock);
-		trace_wait(exporter, SIZE_MAX, back_off_ms);
-		pthread_mutex_unlock(&exporter->lock);
-		back_off_ms = back_off_ms * 2 < TRACE_BACK_OFF_MAX_MS ? back_off_ms * 2
-								      : TRACE_BACK_OFF_MAX_MS;
+		trace_send(exporter, count);
 	}
 	return NULL;
 }
@@ -248,9 +327,7 @@ trace_run(void *closure)
 static void
 trace_exporter_free(struct trace_exporter *exporter)
 {
-	curl_slist_free_all(exporter->headers);
-	curl_easy_cleanup(exporter->curl);
-	curl_global_cleanup();
+	trace_post_free(&exporter->post);
 	pthread_cond_destroy(&exporter->wake);
 	pthread_mutex_destroy(&exporter->lock);
 	buf_fini(&exporter->body);
@@ -258,24 +335,6 @@ trace_exporter_free(struct trace_exporter *exporter)
 	free(exporter->queue);
 	free((char *)exporter->options.endpoint);
 	free(exporter);
-}
-
-static bool
-trace_exporter_set_up_curl(struct trace_exporter *exporter)
-{
-	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-	CURL *curl = curl_easy_init();
-
-	exporter->curl = curl;
-	exporter->headers = headers == NULL ? NULL : curl_slist_append(headers, "Expect:");
-	return exporter->headers != NULL && curl != NULL &&
-	       curl_easy_setopt(curl, CURLOPT_URL, exporter->options.endpoint) == CURLE_OK &&
-	       curl_easy_setopt(curl, CURLOPT_HTTPHEADER, exporter->headers) == CURLE_OK &&
-	       curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-	       curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, trace_ignore_answer) == CURLE_OK &&
-	       curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, trace_check_time) == CURLE_OK &&
-	       curl_easy_setopt(curl, CURLOPT_XFERINFODATA, exporter) == CURLE_OK &&
-	       curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
 }
 
 /* Gives an exporter without its thread, or NULL. */
@@ -288,7 +347,6 @@ trace_exporter_new(const struct trace_exporter_options *options)
 	if (exporter == NULL) {
 		return NULL;
 	}
-	curl_global_init(CURL_GLOBAL_DEFAULT);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&exporter->wake, &monotonic);
@@ -296,11 +354,14 @@ trace_exporter_new(const struct trace_exporter_options *options)
 	pthread_mutex_init(&exporter->lock, NULL);
 	atomic_init(&exporter->flush_end_ns, CLOCK_NEVER_NS);
 	exporter->options = *options;
+	exporter->back_off_ms = TRACE_BACK_OFF_MS;
 	exporter->options.endpoint = strdup(options->endpoint);
 	exporter->queue = calloc(options->queue_max, sizeof(*exporter->queue));
 	exporter->batch = calloc(TRACE_BATCH_MAX, sizeof(*exporter->batch));
 	if (exporter->options.endpoint == NULL || exporter->queue == NULL ||
-	    exporter->batch == NULL || !trace_exporter_set_up_curl(exporter)) {
+	    exporter->batch == NULL ||
+	    (exporter->post =
+		    trace_post_new(exporter->options.endpoint, &exporter->flush_end_ns)) == NULL) {
 		trace_exporter_free(exporter);
 		return NULL;
 	}
@@ -342,6 +403,7 @@ trace_export_get_stats(const struct trace_exporter *exporter, struct trace_expor
 	memset(stats, 0, sizeof(*stats));
 	if (exporter != NULL) {
 		stats->exported = atomic_load(&exporter->exported);
+		stats->rejected = atomic_load(&exporter->rejected);
 		stats->failed = atomic_load(&exporter->failed);
 		stats->dropped = atomic_load(&exporter->dropped);
 	}

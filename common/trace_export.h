@@ -2,7 +2,9 @@
  * Spans on their way to a collector: OTLP over HTTP with JSON
  * (opentelemetry.io/docs/specs/otlp), by a thread of its own. A span that does
  * not fit its queue is dropped, and one that the collector does not take is
- * lost, since work must not wait for those who watch it; both are counted.
+ * lost, since work must not wait for those who watch it; both are counted. A
+ * message that the collector cannot take now is sent again, when it says, for a
+ * minute.
  */
 #ifndef COMMON_TRACE_EXPORT_H
 #define COMMON_TRACE_EXPORT_H
@@ -65,7 +67,8 @@ void trace_export(struct trace_exporter *exporter, const struct trace_span *span
 /* What has become of spans. All zero for NULL. Any thread. */
 struct trace_export_stats {
 	uint64_t exported; /* the collector took them */
-	uint64_t failed;   /* it did not */
+	uint64_t rejected; /* it took the message that they were in, but not them */
+	uint64_t failed;   /* it did not take the message */
 	uint64_t dropped;  /* the queue was full */
 };
 

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "common/clock.h"
+
 #define COLLECTOR_HEAD_MAX   8192
 #define COLLECTOR_PATIENCE_S 60
 
@@ -39,6 +41,8 @@ collector_keep(struct collector *collector, const char *head, const char *body, 
 	collector_append(collector, "]", 1);
 	collector->bodies[collector->len] = '\0';
 	collector->requests++;
+	collector->last_ns[1] = collector->last_ns[0];
+	collector->last_ns[0] = clock_now_ns();
 	collector->sound &= strncmp(head, "POST /v1/traces HTTP/1.1\r\n", 26) == 0 &&
 			    strcasestr(head, "\r\ncontent-type: application/json\r\n") != NULL;
 	pthread_cond_broadcast(&collector->changed);
@@ -60,27 +64,37 @@ collector_read_body(int fd, char *body, size_t len, size_t got)
 	return true;
 }
 
-/* Answers, or waits until the collector stops. */
+/* Copies the answer that this request gets; false when it gets none. */
 static bool
-collector_answer(struct collector *collector, int fd)
+collector_choose(struct collector *collector, char answer[sizeof(collector->answer)])
 {
 	static const char taken[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-	static const char refused[] =
-	    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+	static const char refused[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
 	enum collector_mood mood;
 
 	pthread_mutex_lock(&collector->lock);
 	mood = collector->mood;
+	strcpy(answer, mood == COLLECTOR_TAKES ? taken : mood == COLLECTOR_REFUSES ? refused : "");
+	if (collector->answer_times > 0) {
+		collector->answer_times--;
+		mood = COLLECTOR_TAKES;
+		strcpy(answer, collector->answer);
+	}
 	while (mood == COLLECTOR_HANGS && !collector->stopping) {
 		pthread_cond_wait(&collector->changed, &collector->lock);
 	}
 	pthread_mutex_unlock(&collector->lock);
-	switch (mood) {
-	case COLLECTOR_TAKES: return send(fd, taken, sizeof(taken) - 1, MSG_NOSIGNAL) > 0;
-	case COLLECTOR_REFUSES: return send(fd, refused, sizeof(refused) - 1, MSG_NOSIGNAL) > 0;
-	case COLLECTOR_HANGS: break;
-	}
-	return false;
+	return *answer != '\0';
+}
+
+/* Answers, or waits until the collector stops. */
+static bool
+collector_answer(struct collector *collector, int fd)
+{
+	char answer[sizeof(collector->answer)];
+
+	return collector_choose(collector, answer) &&
+	       send(fd, answer, strlen(answer), MSG_NOSIGNAL) > 0;
 }
 
 /* One request; false when the connection is at its end. */
@@ -183,6 +197,32 @@ collector_set_mood(struct collector *collector, enum collector_mood mood)
 	pthread_mutex_lock(&collector->lock);
 	collector->mood = mood;
 	pthread_mutex_unlock(&collector->lock);
+}
+
+void
+collector_answer_with(
+    struct collector *collector, unsigned times, const char *status, const char *body)
+{
+	pthread_mutex_lock(&collector->lock);
+	collector->answer[0] = '\0';
+	if (status != NULL) {
+		assert_true(snprintf(collector->answer, sizeof(collector->answer),
+				"HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n%s", status,
+				strlen(body), body) < (int)sizeof(collector->answer));
+	}
+	collector->answer_times = times;
+	pthread_mutex_unlock(&collector->lock);
+}
+
+int64_t
+collector_last_gap_ns(struct collector *collector)
+{
+	int64_t gap_ns;
+
+	pthread_mutex_lock(&collector->lock);
+	gap_ns = collector->last_ns[0] - collector->last_ns[1];
+	pthread_mutex_unlock(&collector->lock);
+	return gap_ns;
 }
 
 size_t

@@ -9,10 +9,11 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum collector_mood {
 	COLLECTOR_TAKES,   /* answers 200 */
-	COLLECTOR_REFUSES, /* answers 503 */
+	COLLECTOR_REFUSES, /* answers 400 */
 	COLLECTOR_HANGS    /* reads and never answers */
 };
 
@@ -37,8 +38,11 @@ struct collector {
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t changed;
 	enum collector_mood mood;
+	char answer[1024]; /* given instead of that of the mood, so many times */
+	unsigned answer_times;
 	size_t requests;
-	char *bodies; /* all of them as a JSON array, NUL-terminated */
+	int64_t last_ns[2]; /* when the last two came, the later one first */
+	char *bodies;       /* all of them as a JSON array, NUL-terminated */
 	size_t len;
 	bool sound; /* each was a POST of JSON to /v1/traces */
 	bool stopping;
@@ -48,6 +52,16 @@ void collector_start(struct collector *collector, enum collector_mood mood);
 
 /* Changes how it answers from the next request on; what hangs goes on hanging. */
 void collector_set_mood(struct collector *collector, enum collector_mood mood);
+
+/*
+ * Answers the next requests, so many times, by a status with headers ("503 Gone
+ * \r\nRetry-After: 1") and a body; status NULL: by closing the connection.
+ */
+void collector_answer_with(
+    struct collector *collector, unsigned times, const char *status, const char *body);
+
+/* The time between the last two requests. */
+int64_t collector_last_gap_ns(struct collector *collector);
 
 /* How many requests have come whole. */
 size_t collector_requests(struct collector *collector);

@@ -146,6 +146,7 @@ without_a_collector_no_trace_is_sampled(void **state)
 	trace_begin(&trace, telemetry.ratio);
 	assert_false(trace.sampled);
 	assert_true(value_of("mockvideo_trace_spans_total{result=\"dropped\"}") == 0);
+	assert_true(value_of("mockvideo_trace_spans_total{result=\"rejected\"}") == 0);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -182,6 +183,188 @@ what_the_collector_refuses_is_counted_as_failed(void **state)
 	assert_int_equal(stats_now().dropped, 0);
 }
 
+static void
+await_exported(uint64_t count)
+{
+	while (stats_now().exported < count) {
+		nanosleep(&(struct timespec){.tv_nsec = CLOCK_NS_PER_MS}, NULL);
+	}
+}
+
+static void
+what_cannot_be_taken_now_is_sent_again(void **state)
+{
+	static const char *const answers[] = {"429 Too Many Requests", "502 Bad Gateway",
+	    "503 Service Unavailable", "504 Gateway Timeout", NULL};
+	struct trace_span span = span_of("again");
+	uint64_t requests = 0;
+
+	(void)state;
+	start(collector.url, 16);
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		collector_answer_with(&collector, 1, answers[i], "not now");
+		trace_export(exporter, &span);
+		await_exported(i + 1);
+		requests += 2;
+		assert_int_equal(collector_requests(&collector), requests);
+	}
+	assert_int_equal(stats_now().failed, 0);
+	free(collector_await_text(&collector, "\"again\"", requests));
+}
+
+static void
+it_is_sent_again_when_the_collector_says(void **state)
+{
+	struct trace_span span = span_of("later");
+
+	(void)state;
+	collector_answer_with(&collector, 1, "503 Service Unavailable\r\nRetry-After: 3", "");
+	start(collector.url, 16);
+	trace_export(exporter, &span);
+	await_exported(1);
+	assert_int_equal(collector_requests(&collector), 2);
+	assert_true(collector_last_gap_ns(&collector) > 2000 * CLOCK_NS_PER_MS);
+}
+
+/* The alarm ends the test where that is waited for. */
+static void
+it_is_lost_when_the_collector_says_much_too_late(void **state)
+{
+	struct trace_span span = span_of("too late");
+
+	(void)state;
+	collector_answer_with(&collector, 1, "429 Too Many Requests\r\nRetry-After: 86400", "");
+	start(collector.url, 16);
+	alarm(50);
+	trace_export(exporter, &span);
+	while (stats_now().failed == 0) {
+		nanosleep(&(struct timespec){.tv_nsec = CLOCK_NS_PER_MS}, NULL);
+	}
+	trace_exporter_stop(&exporter);
+	alarm(0);
+	assert_int_equal(collector_requests(&collector), 1);
+}
+
+static void
+what_is_refused_is_not_sent_again(void **state)
+{
+	static const char *const answers[] = {"400 Bad Request", "401 Unauthorized",
+	    "404 Not Found", "500 Internal Server Error", "501 Not Implemented", "301 Moved"};
+	size_t count = sizeof(answers) / sizeof(answers[0]);
+	struct trace_span span = span_of("refused");
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		collector_answer_with(&collector, 1, answers[i], "");
+		start(collector.url, 16);
+		trace_export(exporter, &span);
+		while (stats_now().failed == 0) {
+			nanosleep(&(struct timespec){.tv_nsec = CLOCK_NS_PER_MS}, NULL);
+		}
+		trace_exporter_stop(&exporter);
+		assert_int_equal(collector_requests(&collector), i + 1);
+	}
+}
+
+/* Sends so many spans, of which each is taken, or not, as the answer says. */
+static void
+expect_partial(unsigned spans, const char *answer, unsigned rejected)
+{
+	struct trace_span span = span_of("partial");
+	struct trace_export_stats stats;
+	size_t requests = collector_requests(&collector);
+
+	collector_answer_with(&collector, 1, "200 OK", answer);
+	start(collector.url, 16);
+	for (unsigned i = 0; i < spans; i++) {
+		trace_export(exporter, &span);
+	}
+	do {
+		nanosleep(&(struct timespec){.tv_nsec = CLOCK_NS_PER_MS}, NULL);
+		stats = stats_now();
+	} while (stats.exported + stats.rejected + stats.failed < spans);
+	trace_exporter_stop(&exporter);
+	assert_int_equal(stats.rejected, rejected);
+	assert_int_equal(stats.exported, spans - rejected);
+	assert_int_equal(collector_requests(&collector), requests + 1);
+}
+
+static void
+spans_that_are_taken_in_part_are_counted(void **state)
+{
+	(void)state;
+	expect_partial(3, "{\"partialSuccess\":{\"rejectedSpans\":\"2\"}}", 2);
+	expect_partial(3, "{\"partialSuccess\":{\"rejectedSpans\":1,\"errorMessage\":\"x\"}}", 1);
+	expect_partial(3, "{\"partialSuccess\":{\"rejectedSpans\":\"9\"}}", 3);
+	expect_partial(3, "{\"partialSuccess\":{\"rejectedSpans\":-9}}", 0);
+	expect_partial(3, "{\"partialSuccess\":{\"errorMessage\":\"a warning\"}}", 0);
+	expect_partial(3, "{\"partialSuccess\":[]}", 0);
+	expect_partial(3, "{\"partialSuccess\":{\"rejectedSp", 0);
+	expect_partial(3, "", 0);
+}
+
+/* What is logged from here to log_end. */
+static int
+log_begin(FILE *file)
+{
+	int saved = dup(STDERR_FILENO);
+
+	assert_true(saved >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+	log_set_level(LOG_INFO);
+	return saved;
+}
+
+static char *
+log_end(int saved, FILE *file)
+{
+	char *text = NULL;
+	size_t size = 0;
+
+	log_set_level(LOG_ERROR);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+	rewind(file);
+	assert_true(getdelim(&text, &size, '\0', file) > 0);
+	fclose(file);
+	return text;
+}
+
+static void
+the_log_has_the_status_and_what_the_collector_says(void **state)
+{
+	struct trace_span span = span_of("told");
+	FILE *file = tmpfile();
+	int saved = log_begin(file);
+	char *text;
+
+	(void)state;
+	start(collector.url, 16);
+	collector_answer_with(&collector, 1, "503 Service Unavailable", "{\"message\":\"busy\"}");
+	trace_export(exporter, &span);
+	await_exported(1);
+	collector_answer_with(&collector, 1, "403 Forbidden", "{\"code\":7}");
+	trace_export(exporter, &span);
+	while (stats_now().failed == 0) {
+		nanosleep(&(struct timespec){.tv_nsec = CLOCK_NS_PER_MS}, NULL);
+	}
+	collector_answer_with(&collector, 1, "200 OK",
+	    "{\"partialSuccess\":{\"rejectedSpans\":\"1\",\"errorMessage\":\"too old\"}}");
+	trace_export(exporter, &span);
+	while (stats_now().rejected == 0) {
+		nanosleep(&(struct timespec){.tv_nsec = CLOCK_NS_PER_MS}, NULL);
+	}
+	trace_exporter_stop(&exporter);
+	text = log_end(saved, file);
+	assert_non_null(strstr(text, "spans now: they are sent again\""));
+	assert_non_null(strstr(text, "\"status\":503,\"error\":\"busy\""));
+	assert_non_null(strstr(text, "takes spans again"));
+	assert_non_null(strstr(text, "does not take spans: they are lost\""));
+	assert_non_null(strstr(text, "\"status\":403}"));
+	assert_non_null(strstr(text, "took a part of the spans alone\""));
+	assert_non_null(strstr(text, "\"status\":200,\"rejected\":1,\"error\":\"too old\""));
+	free(text);
+}
+
 /* Offers more than fits while nobody takes any; the alarm would end what waits. */
 static void
 offer_too_many(void)
@@ -285,6 +468,12 @@ main(void)
 	    TEST(a_span_without_a_caller_has_no_parent),
 	    TEST(what_waits_is_sent_when_the_exporter_stops),
 	    TEST(what_the_collector_refuses_is_counted_as_failed),
+	    TEST(what_cannot_be_taken_now_is_sent_again),
+	    TEST(it_is_sent_again_when_the_collector_says),
+	    TEST(it_is_lost_when_the_collector_says_much_too_late),
+	    TEST(what_is_refused_is_not_sent_again),
+	    TEST(spans_that_are_taken_in_part_are_counted),
+	    TEST(the_log_has_the_status_and_what_the_collector_says),
 	    TEST(a_collector_that_hangs_costs_spans_and_no_time),
 	    TEST(so_does_one_that_is_not_there),
 	    TEST(without_an_endpoint_nothing_is_done),
