@@ -1,5 +1,6 @@
 /*
- * A client of accountd: creates a user, reads it, lists all, and is refused.
+ * A client of accountd: creates a user, reads it, lists all, is refused, and
+ * deletes the user, so that it can be run again.
  *
  *	client [URL[,URL...]]
  *
@@ -14,11 +15,14 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <time.h>
+#include <unistd.h>
 
 /* What rpc_stub cannot know from generated code: which methods may be retried. */
 static const struct rpc_stub_method user_methods[] = {
     {"GetUser", RPC_NO_SIDE_EFFECTS},
     {"ListUsers", RPC_NO_SIDE_EFFECTS},
+    {"DeleteUser", RPC_IDEMPOTENT},
 };
 
 /* Calls that have not ended, and what main waits to learn from them. */
@@ -137,6 +141,24 @@ create_twice(struct rpc_stub *users, const Account__V1__CreateUserRequest *creat
 	return refused;
 }
 
+static int
+delete_user(struct rpc_stub *users, int64_t id)
+{
+	Account__V1__DeleteUserRequest request = ACCOUNT__V1__DELETE_USER_REQUEST__INIT;
+	struct arena *arena = arena_new(0);
+	struct error error;
+	int deleted;
+
+	if (arena == NULL) {
+		return 0;
+	}
+	request.id = id;
+	deleted = rpc_stub_call(users, "DeleteUser", &request.base, arena, &error) != NULL;
+	printf(deleted ? "deleted: user %" PRId64 "\n" : "failed to delete user %" PRId64 "\n", id);
+	arena_free(&arena);
+	return deleted;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -148,7 +170,8 @@ main(int argc, char **argv)
 	struct rpc_channel *channel;
 	struct rpc_stub users;
 	struct error error;
-	int refused = 0;
+	char email[64];
+	int done = 0;
 
 	if (rpc_channel_open(&channel, &options, &error) != STATUS_OK) {
 		fprintf(stderr, "client: %s\n", error.message);
@@ -158,16 +181,20 @@ main(int argc, char **argv)
 	    sizeof(user_methods) / sizeof(user_methods[0]));
 	user.account_id = 7;
 	user.name = "Brian Wilson";
-	user.email = "goodvibrations@example.com";
+	/* An address that nobody has, not even a run of this that was broken off. */
+	snprintf(email, sizeof(email), "brian.%lld.%ld@example.com", (long long)time(NULL),
+	    (long)getpid());
+	user.email = email;
 	user.role_presence_case = ACCOUNT__V1__USER__ROLE_PRESENCE_ROLE;
 	user.role = ACCOUNT__V1__ROLE__ROLE_ADMIN;
 	user.password = "helpmerhonda";
 	create.user = &user;
 	create_then_read(&users, &calls, &create);
 	if (calls.failed == 0) {
-		refused = create_twice(&users, &create);
+		done = create_twice(&users, &create);
+		done &= delete_user(&users, calls.id);
 	}
 	rpc_channel_close(&channel);
 	rpc_fini();
-	return calls.failed == 0 && refused ? 0 : 1;
+	return calls.failed == 0 && done ? 0 : 1;
 }

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/rpc/client/rpc_channel_internal.h"
+#include "common/rpc/net/rpc_fork.h"
 #include "common/rpc/net/rpc_tls_internal.h"
 
 #define RPC_CHANNEL_RETRY_AFTER_MS 100
@@ -149,12 +150,12 @@ enum status_code
 rpc_channel_open(
     struct rpc_channel **channel, const struct rpc_channel_options *options, struct error *error)
 {
-	struct rpc_channel *opened = calloc(1, sizeof(*opened));
+	struct rpc_channel *opened = rpc_fork_watch() ? calloc(1, sizeof(*opened)) : NULL;
 	enum status_code code;
 
 	*channel = NULL;
 	if (opened == NULL) {
-		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
+		return rpc_fork_refuse(error);
 	}
 	rpc_channel_set_options(opened, options);
 	rpc_channel_init(opened);
@@ -308,10 +309,10 @@ rpc_channel_close(struct rpc_channel **channel)
 	struct rpc_channel *closed = *channel;
 	bool last;
 
-	if (closed == NULL) {
+	*channel = NULL;
+	if (closed == NULL || rpc_forked()) {
 		return;
 	}
-	*channel = NULL;
 	rpc_resolver_stop(closed);
 	rpc_channel_fail_calls(closed);
 	rpc_channel_quiesce(closed);
@@ -361,6 +362,9 @@ rpc_channel_call(struct rpc_channel *channel, const struct rpc_request *request,
 	struct rpc_todo todo;
 	bool packed;
 
+	if (rpc_forked()) {
+		return NULL;
+	}
 	pthread_mutex_lock(&channel->lock);
 	pending = rpc_pending_acquire(channel);
 	pthread_mutex_unlock(&channel->lock);
@@ -390,7 +394,7 @@ rpc_channel_uncork(struct rpc_channel *channel, struct rpc_cork *cork)
 	struct rpc_pending *pending;
 	struct rpc_todo todo;
 
-	if (TAILQ_EMPTY(cork)) {
+	if (TAILQ_EMPTY(cork) || rpc_forked()) {
 		return;
 	}
 	rpc_channel_lock(channel, &todo);
@@ -410,6 +414,9 @@ rpc_channel_cancel(struct rpc_channel *channel, struct rpc_pending *pending)
 {
 	struct rpc_todo todo;
 
+	if (rpc_forked()) {
+		return;
+	}
 	rpc_channel_lock(channel, &todo);
 	if (pending->state != RPC_PENDING_ENDED) {
 		channel->in_flight += pending->state == RPC_PENDING_CORKED;
@@ -432,6 +439,9 @@ rpc_channel_ready(struct rpc_channel *channel)
 {
 	bool ready = false;
 
+	if (rpc_forked()) {
+		return false;
+	}
 	pthread_mutex_lock(&channel->lock);
 	for (size_t i = 0; i < channel->endpoint_count && !ready; i++) {
 		ready = rpc_channel_serving(channel->endpoints[i]);
@@ -443,6 +453,10 @@ rpc_channel_ready(struct rpc_channel *channel)
 void
 rpc_channel_get_stats(struct rpc_channel *channel, struct rpc_channel_stats *stats)
 {
+	if (rpc_forked()) {
+		memset(stats, 0, sizeof(*stats));
+		return;
+	}
 	pthread_mutex_lock(&channel->lock);
 	*stats = channel->stats;
 	stats->in_flight = channel->in_flight;
@@ -454,29 +468,18 @@ rpc_channel_get_stats(struct rpc_channel *channel, struct rpc_channel_stats *sta
 	pthread_mutex_unlock(&channel->lock);
 }
 
-static enum rpc_endpoint_state
-rpc_channel_endpoint_state(const struct rpc_endpoint *endpoint)
-{
-	if (!endpoint->connected || !endpoint->was_connected) {
-		return RPC_ENDPOINT_CONNECTING;
-	}
-	switch (endpoint->health) {
-	case RPC_HEALTH_SERVING: return RPC_ENDPOINT_SERVING;
-	case RPC_HEALTH_NOT_SERVING: return RPC_ENDPOINT_NOT_SERVING;
-	case RPC_HEALTH_EJECTED: break;
-	}
-	return RPC_ENDPOINT_EJECTED;
-}
-
 void
 rpc_channel_visit_endpoints(struct rpc_channel *channel,
     void (*visit)(const struct rpc_endpoint_status *status, void *closure), void *closure)
 {
+	if (rpc_forked()) {
+		return;
+	}
 	pthread_mutex_lock(&channel->lock);
 	for (size_t i = 0; i < channel->endpoint_count; i++) {
 		const struct rpc_endpoint *endpoint = channel->endpoints[i];
 		const struct rpc_endpoint_status status = {.url = endpoint->url,
-		    .state = rpc_channel_endpoint_state(endpoint),
+		    .state = rpc_endpoint_state_of(endpoint),
 		    .in_flight = endpoint->load};
 
 		visit(&status, closure);

@@ -1,6 +1,12 @@
 /*
  * The client side of the RPC layer: a channel to a service, over any number of
  * endpoints. All threads may share a channel.
+ *
+ * After fork the channels, their calls and replies belong to the parent, where
+ * they go on. The child must not use them, nor open others: each call fails, as
+ * does rpc_channel_open, with FAILED_PRECONDITION and reason FORKED, and what
+ * closes, cancels or frees does nothing. It may call exec, and so may the child
+ * of a process that forks before it opens its first channel use this as any other.
  */
 #ifndef COMMON_RPC_CHANNEL_H
 #define COMMON_RPC_CHANNEL_H
@@ -114,8 +120,8 @@ void rpc_channel_close(struct rpc_channel **channel);
 /*
  * Makes a call. done is called exactly once, from a thread of the channel and
  * never within this function, and must not block. Gives a handle for
- * rpc_channel_cancel that is valid until done returns, or NULL without memory,
- * in which case done is not called.
+ * rpc_channel_cancel that is valid until done returns, or NULL without memory
+ * and in a child of fork, in which case done is not called.
  *
  * A call without RPC_NO_SIDE_EFFECTS or RPC_IDEMPOTENT is never executed twice.
  * How it ends when the channel, not the service, says so:

@@ -313,6 +313,9 @@ void rpc_endpoint_abort(struct rpc_endpoint *endpoint);
 /* True when nothing refers to the endpoint but the channel's list. */
 bool rpc_endpoint_idle(const struct rpc_endpoint *endpoint);
 
+/* How it stands, for rpc_channel_visit_endpoints. */
+enum rpc_endpoint_state rpc_endpoint_state_of(const struct rpc_endpoint *endpoint);
+
 /*
  * Takes an exchange, with a message of the first calls of the list, which is
  * that of the group unless that is NULL, calls_max at most, and notes it to be

@@ -437,3 +437,17 @@ rpc_endpoint_follow(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 		rpc_channel_place_waiting(endpoint->channel, todo);
 	}
 }
+
+enum rpc_endpoint_state
+rpc_endpoint_state_of(const struct rpc_endpoint *endpoint)
+{
+	if (!endpoint->connected || !endpoint->was_connected) {
+		return RPC_ENDPOINT_CONNECTING;
+	}
+	switch (endpoint->health) {
+	case RPC_HEALTH_SERVING: return RPC_ENDPOINT_SERVING;
+	case RPC_HEALTH_NOT_SERVING: return RPC_ENDPOINT_NOT_SERVING;
+	case RPC_HEALTH_EJECTED: break;
+	}
+	return RPC_ENDPOINT_EJECTED;
+}

@@ -3,6 +3,7 @@
 
 #include "common/arena.h"
 #include "common/rpc/client/rpc_channel_internal.h"
+#include "common/rpc/net/rpc_fork.h"
 
 /* An arena that has served a reply larger than this is not kept for the next. */
 #define RPC_REPLY_ARENA_KEEP_BYTES 4096
@@ -248,8 +249,8 @@ rpc_reply_read(struct rpc_exchange *exchange, nng_msg *message, struct rpc_todo 
 void
 rpc_reply_free(struct rpc_reply **reply)
 {
-	if (*reply != NULL) {
+	if (*reply != NULL && !rpc_forked()) {
 		rpc_pending_release((*reply)->owner);
-		*reply = NULL;
 	}
+	*reply = NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "common/arena.h"
 #include "common/rpc/client/rpc_sync.h"
+#include "common/rpc/net/rpc_fork.h"
 #include "common/rpc/wire/rpc_envelope.h"
 #include "common/rpc/wire/rpc_text.h"
 
@@ -149,7 +150,7 @@ rpc_stub_invoke(ProtobufCService *service, unsigned index, const ProtobufCMessag
 	if (!rpc_stub_start(stub, method, input, &call)) {
 		struct error error;
 
-		rpc_stub_no_memory(&error);
+		rpc_fork_refuse(&error);
 		rpc_stub_deliver(&call, NULL, &error);
 	}
 }
@@ -204,7 +205,7 @@ rpc_stub_call(const struct rpc_stub *stub, const char *name, const ProtobufCMess
 	rpc_stub_request_init(&request, stub, method, input);
 	reply = rpc_sync_call(stub->channel, &request.request);
 	if (reply == NULL) {
-		rpc_stub_no_memory(error);
+		rpc_fork_refuse(error);
 		return NULL;
 	}
 	output = rpc_stub_unpack(reply, method->output, arena);

@@ -9,10 +9,10 @@
  *	account__v1__user_service__get_user(&users.service, &request, got_user, data);
  *
  * The closure, here got_user, is called once for each call, from a thread of the
- * channel, and must not block; without memory to make the call at all, from
- * the caller's thread before the generated function returns, so no lock may be
- * held then that the closure takes. It borrows the output until it returns;
- * NULL says that the call failed, rpc_stub_error how.
+ * channel, and must not block; where the call could not be made at all, for want
+ * of memory or in a child of fork, from the caller's thread before the generated
+ * function returns, so no lock may be held then that the closure takes. It borrows
+ * the output until it returns; NULL says that the call failed, rpc_stub_error how.
  *
  * All threads may share a stub once it is set up.
  */

@@ -10,7 +10,7 @@ extern "C" {
 
 /*
  * Makes a call and waits for its end, which its deadline bounds. Gives its
- * reply, for rpc_reply_free, or NULL without memory. Not to be called in a
+ * reply, for rpc_reply_free, or NULL without memory and in a child of fork. Not to be called in a
  * callback of a channel, nor while the channel is being closed.
  */
 struct rpc_reply *rpc_sync_call(struct rpc_channel *channel, const struct rpc_request *request);

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/rpc/net/rpc_fork.h"
+
 enum status_code
 rpc_transport_error(struct error *error, int result, const char *action, const char *url)
 {
@@ -100,7 +102,7 @@ rpc_transport_close(uint32_t socket)
 void
 rpc_fini(void)
 {
-	if (!atomic_load(&rpc_transport_stuck)) {
+	if (!atomic_load(&rpc_transport_stuck) && !rpc_forked()) {
 		nng_fini();
 	}
 }

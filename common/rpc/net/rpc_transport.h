@@ -29,7 +29,8 @@ bool rpc_transport_close(uint32_t socket);
 
 /*
  * Ends NNG's threads and frees what it holds, at the end of main, when every
- * server and channel is closed. None can be opened after it.
+ * server and channel is closed. None can be opened after it. In a child of fork,
+ * whose threads these are not, it does nothing.
  */
 void rpc_fini(void);
 
