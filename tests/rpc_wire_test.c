@@ -105,8 +105,9 @@ fields_are_written_as_they_are_read(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		static const uint8_t data[200];
 		uint8_t bytes[300];
-		uint8_t *end = rpc_wire_put_bytes(bytes, numbers[i], bytes, i * 40);
+		uint8_t *end = rpc_wire_put_bytes(bytes, numbers[i], data, i * 40);
 		struct rpc_span rest = {bytes, (size_t)(end - bytes)};
 		struct rpc_field field;
 
