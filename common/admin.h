@@ -30,14 +30,14 @@ struct admin_options {
 	struct metrics *metrics; /* borrowed until admin_stop */
 
 	/*
-	 * NULL when the process can serve, else a static word that says why not.
-	 * Called in the admin's thread; must not block.
+	 * NULL when the process can serve, else a word that says why not, static or
+	 * valid until the next call. Called in the admin's thread; must not block.
 	 */
 	const char *(*unready)(void *closure);
 
 	/*
-	 * What fails although the process can serve, as a static word, or NULL: it
-	 * is answered with 200. Called as unready is; may be NULL itself.
+	 * What fails although the process can serve, likewise, or NULL: it is
+	 * answered with 200. Called as unready is; may be NULL itself.
 	 */
 	const char *(*impaired)(void *closure);
 	void *closure;

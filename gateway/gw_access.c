@@ -80,9 +80,7 @@ gw_access_count(h2o_req_t *req, const struct gw_request *request, int64_t durati
 	    .end_ns = now_ns};
 
 	if (request != NULL) {
-		const struct route *route = request->match.route;
-
-		ended.method = route == NULL ? NULL : route->method;
+		ended.found = request->match.route;
 		ended.route = request->route;
 		ended.trace = &request->trace;
 	}

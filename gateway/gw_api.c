@@ -1,10 +1,7 @@
 #include "gateway/gw_api.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "common/buf.h"
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/rpc/client/rpc_channel.h"
@@ -14,63 +11,6 @@
 
 /* Holds a batch of full pages, whatever bulk requests are limited to. */
 #define GW_REPLY_MAX_BYTES ((size_t)32 << 20)
-
-/* Of build/gen/descriptors.c. */
-extern const unsigned char descriptors[];
-extern const size_t descriptors_len;
-
-static enum status_code
-gw_api_read_file(struct buf *bytes, const char *path, struct error *error)
-{
-	FILE *file = fopen(path, "rbe");
-	size_t got = 1;
-	bool failed;
-
-	if (file == NULL) {
-		return error_set(
-		    error, STATUS_INVALID_ARGUMENT, "NO_DESCRIPTORS", "%s", strerror(errno));
-	}
-	while (got > 0 && buf_reserve(bytes, 65536)) {
-		got = fread(bytes->data + bytes->len, 1, 65536, file);
-		bytes->len += got;
-	}
-	failed = ferror(file) != 0 || bytes->failed;
-	fclose(file);
-	return !failed ? STATUS_OK
-		       : error_set(error, STATUS_INVALID_ARGUMENT, "NO_DESCRIPTORS",
-			     "cannot be read; is it a file?");
-}
-
-static enum status_code
-gw_api_load_schema(struct gw_api *api, const char *path, struct error *error)
-{
-	enum status_code status;
-	struct buf bytes = {0};
-
-	if (*path == '\0') {
-		return schema_new(&api->schema, descriptors, descriptors_len, error);
-	}
-	status = gw_api_read_file(&bytes, path, error);
-	if (status == STATUS_OK) {
-		status = schema_new(&api->schema, (const uint8_t *)bytes.data, bytes.len, error);
-	}
-	buf_fini(&bytes);
-	return status == STATUS_OK ? status
-				   : error_set(error, error->code, error->reason,
-					 "descriptors %s: %s", path, error->message);
-}
-
-static void
-gw_api_find_status(struct gw_api *api)
-{
-	struct gw_status_layout *layout = &api->status;
-
-	layout->type = schema_find_message(api->schema, "mockvideo.rpc.v1.Status");
-	if (layout->type != NULL) {
-		layout->code = schema_find_field(layout->type, "code", 4);
-		layout->reason = schema_find_field(layout->type, "reason", 6);
-	}
-}
 
 static void
 gw_api_tls_failed(const char *why, void *closure)
@@ -107,24 +47,6 @@ gw_api_reload_tls(struct gw_api *api, struct error *error)
 	return STATUS_OK;
 }
 
-static enum status_code
-gw_api_open_channel(struct gw_api *api, const struct conf *conf, struct error *error)
-{
-	size_t bulk_max_bytes = (size_t)conf_int(conf, GW_BULK_BODY_MAX_BYTES);
-	const struct rpc_channel_options options = {.endpoints = conf_text(conf, GW_BACKENDS),
-	    .default_timeout_ms = (uint32_t)conf_int(conf, GW_REQUEST_TIMEOUT_MS),
-	    .reply_max_bytes = GW_REPLY_MAX_BYTES + 2 * bulk_max_bytes,
-	    .batch_max_calls = (unsigned)conf_int(conf, GW_BATCH_MAX_CALLS),
-	    .batch_in_flight = (unsigned)conf_int(conf, GW_BATCH_IN_FLIGHT),
-	    .in_flight_max = (unsigned)conf_int(conf, GW_IN_FLIGHT_MAX),
-	    .resolve_interval_ms = (uint32_t)conf_int(conf, GW_RESOLVE_INTERVAL_MS),
-	    .delivered = gw_call_delivered,
-	    .tls = api->tls,
-	    .tls_name = conf_text(conf, GW_BACKEND_TLS_NAME)};
-
-	return rpc_channel_open(&api->channel, &options, error);
-}
-
 static void
 gw_api_read_limits(struct gw_api *api, const struct conf *conf)
 {
@@ -136,32 +58,16 @@ gw_api_read_limits(struct gw_api *api, const struct conf *conf)
 	api->access_log = conf_bool(conf, GW_ACCESS_LOG);
 }
 
-/* All but the channel: what it takes is looked at, and nothing is connected to. */
-static enum status_code
-gw_api_prepare(struct gw_api *api, const struct conf *conf, struct error *error)
+enum status_code
+gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
 {
 	enum status_code status;
 
 	memset(api, 0, sizeof(*api));
 	gw_api_read_limits(api, conf);
-	status = gw_api_load_schema(api, conf_text(conf, GW_DESCRIPTORS), error);
-	if (status == STATUS_OK) {
-		gw_api_find_status(api);
-		status = route_table_new(&api->routes, api->schema, error);
-	}
+	status = gw_backends_read(&api->backends, conf_text(conf, GW_BACKENDS), error);
 	if (status == STATUS_OK) {
 		status = gw_api_open_tls(api, conf, error);
-	}
-	return status;
-}
-
-enum status_code
-gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
-{
-	enum status_code status = gw_api_prepare(api, conf, error);
-
-	if (status == STATUS_OK) {
-		status = gw_api_open_channel(api, conf, error);
 	}
 	if (status != STATUS_OK) {
 		gw_api_close(api);
@@ -169,25 +75,36 @@ gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
 	return status;
 }
 
-static bool
-gw_api_check(const struct conf *conf, const char *command, struct error *error)
+enum status_code
+gw_api_connect(struct gw_api *api, const struct conf *conf, struct error *error)
 {
-	struct gw_api api;
-	bool valid = gw_api_prepare(&api, conf, error) == STATUS_OK;
+	struct rpc_channel_options options = {
+	    .default_timeout_ms = (uint32_t)conf_int(conf, GW_REQUEST_TIMEOUT_MS),
+	    .reply_max_bytes = GW_REPLY_MAX_BYTES + 2 * api->bulk_body_max_bytes,
+	    .batch_max_calls = (unsigned)conf_int(conf, GW_BATCH_MAX_CALLS),
+	    .batch_in_flight = (unsigned)conf_int(conf, GW_BATCH_IN_FLIGHT),
+	    .in_flight_max = (unsigned)conf_int(conf, GW_IN_FLIGHT_MAX),
+	    .resolve_interval_ms = (uint32_t)conf_int(conf, GW_RESOLVE_INTERVAL_MS),
+	    .delivered = gw_call_delivered,
+	    .tls = api->tls,
+	    .tls_name = conf_text(conf, GW_BACKEND_TLS_NAME)};
+	enum status_code status = STATUS_OK;
 
-	(void)command;
-	gw_api_close(&api);
-	return valid;
+	for (size_t i = 0; status == STATUS_OK && i < api->backends.count; i++) {
+		struct gw_backend *backend = &api->backends.list[i];
+
+		options.endpoints = backend->urls;
+		status = rpc_channel_open(&backend->channel, &options, error);
+	}
+	return status;
 }
-
-bool (*const gw_api_start_checks[])(
-    const struct conf *conf, const char *command, struct error *error) = {gw_api_check, NULL};
 
 void
 gw_api_close(struct gw_api *api)
 {
-	rpc_channel_close(&api->channel);
+	for (size_t i = 0; i < api->backends.count; i++) {
+		rpc_channel_close(&api->backends.list[i].channel);
+	}
+	gw_backends_free(&api->backends);
 	rpc_tls_close(&api->tls);
-	route_table_free(&api->routes);
-	schema_free(&api->schema);
 }

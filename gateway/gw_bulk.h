@@ -5,11 +5,9 @@
 #include <protobuf-c/protobuf-c.h>
 
 struct buf;
-struct gw_api;
 struct route;
 
 /* Writes the answer of a bulk binding and gives its HTTP status, the overall one. */
-int gw_bulk_write(struct buf *out, const struct gw_api *api, const struct route *route,
-    const ProtobufCMessage *response);
+int gw_bulk_write(struct buf *out, const struct route *route, const ProtobufCMessage *response);
 
 #endif

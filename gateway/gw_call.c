@@ -5,8 +5,10 @@
 #include "common/clock.h"
 #include "common/rpc/client/rpc_channel.h"
 #include "gateway/gw_api.h"
+#include "gateway/gw_offer.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_telemetry.h"
+#include "gateway/gw_view.h"
 
 struct gw_call {
 	h2o_multithread_message_t message; /* the first member: the post to the loop */
@@ -18,7 +20,8 @@ struct gw_call {
 	int64_t begin_ns;
 	struct rpc_reply *reply; /* this and the next are set before the call is posted */
 	int64_t end_ns;
-	const struct schema_method *method;
+	struct rpc_channel *channel;
+	struct gw_series *series;
 
 	pthread_mutex_t lock; /* guards ended, and keeps pending valid while it is false */
 	bool ended;
@@ -81,6 +84,7 @@ static struct rpc_request
 gw_call_request(const struct gw_request *request, const struct rpc_metadata *metadata, size_t count)
 {
 	const struct route *route = request->match.route;
+	const struct gw_backend *backend = gw_view_offer(route)->backend;
 	uint32_t timeout_ms = route->method->rule->timeout_ms;
 
 	return (struct rpc_request){.method = route->method->name,
@@ -89,7 +93,7 @@ gw_call_request(const struct gw_request *request, const struct rpc_metadata *met
 	    .flags = route->method->call_flags,
 	    .metadata = metadata,
 	    .metadata_count = count,
-	    .cork = &request->loop->cork};
+	    .cork = &request->loop->corks[backend->index]};
 }
 
 struct gw_call *
@@ -115,9 +119,10 @@ gw_call_start(struct gw_request *request, const ProtobufCMessage *message, const
 	pthread_mutex_init(&call->lock, NULL);
 	call->loop = loop;
 	call->request = request;
-	call->method = request->match.route->method;
+	call->channel = gw_view_offer(request->match.route)->backend->channel;
+	call->series = gw_telemetry_series(loop->options.telemetry, request->match.route);
 	call->begin_ns = clock_now_ns();
-	call->pending = rpc_channel_call(loop->options.api->channel, &wanted, gw_call_done, call);
+	call->pending = rpc_channel_call(call->channel, &wanted, gw_call_done, call);
 	if (call->pending == NULL) {
 		gw_call_free(call);
 		return NULL;
@@ -131,7 +136,7 @@ gw_call_cancel(struct gw_call *call)
 {
 	pthread_mutex_lock(&call->lock);
 	if (!call->ended) {
-		rpc_channel_cancel(call->loop->options.api->channel, call->pending);
+		rpc_channel_cancel(call->channel, call->pending);
 	}
 	pthread_mutex_unlock(&call->lock);
 }
@@ -162,7 +167,7 @@ static void
 gw_call_receive_one(struct gw_call *call)
 {
 	LIST_REMOVE(call, link);
-	gw_telemetry_call_ended(call->loop->options.telemetry, call->method,
+	gw_telemetry_call_ended(call->loop->options.telemetry, call->series,
 	    call->reply->error.code, call->end_ns - call->begin_ns);
 	if (call->request != NULL) {
 		call->request->backend_ns += call->end_ns - call->begin_ns;

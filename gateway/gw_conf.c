@@ -9,6 +9,7 @@
 #include "common/rpc/net/rpc_url.h"
 #include "common/telemetry.h"
 #include "common/version.h"
+#include "gateway/gw_backend.h"
 
 static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_LISTEN] = {"listen", CONF_TEXT, CONF_REQUIRED, 1, 256, "127.0.0.1:5000", NULL,
@@ -19,7 +20,10 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_INSECURE_NO_AUTH] = {"insecureNoAuth", CONF_BOOL, 0, 0, 0, "false", NULL,
 	"Listen where other machines can reach the gateway, which asks nobody who they are.", NULL},
     [GW_BACKENDS] = {"backends", CONF_TEXT, CONF_REQUIRED, 1, 4096, "tcp://127.0.0.1:7001", NULL,
-	"URLs of the services, with commas: tcp:// tls+tcp:// dns:///HOST:PORT, ipc://PATH.", NULL},
+	"Where services are, with commas: PACKAGE=URL serves a proto package and those below it, a "
+	"URL alone all others. tcp:// tls+tcp:// dns:///HOST:PORT, ipc://PATH; several URLs of a "
+	"package are of one service.",
+	NULL},
     [GW_BACKEND_TLS_CA] = {"backendTlsCa", CONF_TEXT, 0, 0, 4096, NULL, NULL,
 	"Whose certificates services must show by tls+tcp://, and by dns:/// then too, and lists "
 	"(CRL) of revoked ones: a PEM file, read again on SIGHUP.",
@@ -125,10 +129,10 @@ gw_conf_check_tls(const struct conf *conf, struct error *error)
 }
 
 static bool
-gw_conf_check_backends(const struct conf *conf, struct error *error)
+gw_conf_check_urls(const struct conf *conf, const char *text, struct error *error)
 {
 	struct rpc_urls urls;
-	bool valid = rpc_urls_init(&urls, conf_text(conf, GW_BACKENDS), error) == STATUS_OK;
+	bool valid = rpc_urls_init(&urls, text, error) == STATUS_OK;
 
 	for (size_t i = 0; i < urls.count && valid; i++) {
 		if (strncmp(urls.list[i].text, "tls+tcp:", 8) == 0 &&
@@ -140,6 +144,19 @@ gw_conf_check_backends(const struct conf *conf, struct error *error)
 		}
 	}
 	rpc_urls_fini(&urls);
+	return valid;
+}
+
+static bool
+gw_conf_check_backends(const struct conf *conf, struct error *error)
+{
+	struct gw_backends backends;
+	bool valid = gw_backends_read(&backends, conf_text(conf, GW_BACKENDS), error) == STATUS_OK;
+
+	for (size_t i = 0; i < backends.count && valid; i++) {
+		valid = gw_conf_check_urls(conf, backends.list[i].urls, error);
+	}
+	gw_backends_free(&backends);
 	return valid;
 }
 

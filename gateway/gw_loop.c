@@ -184,6 +184,17 @@ gw_loop_is_done(const struct gw_loop *loop)
 	       LIST_EMPTY(&loop->calls);
 }
 
+/* The calls that were made in this turn leave. */
+static void
+gw_loop_uncork(struct gw_loop *loop)
+{
+	const struct gw_backends *backends = &loop->options.api->backends;
+
+	for (size_t i = 0; i < backends->count; i++) {
+		rpc_channel_uncork(backends->list[i].channel, &loop->corks[i]);
+	}
+}
+
 static void *
 gw_loop_run(void *closure)
 {
@@ -193,7 +204,7 @@ gw_loop_run(void *closure)
 	sem_post(&loop->ready);
 	while (!gw_loop_is_done(loop)) {
 		h2o_evloop_run(loop->context.loop, INT32_MAX);
-		rpc_channel_uncork(loop->options.api->channel, &loop->cork);
+		gw_loop_uncork(loop);
 	}
 	gw_loop_close(loop);
 	return NULL;
@@ -204,9 +215,21 @@ gw_loop_free(struct gw_loop **loop)
 {
 	sem_destroy(&(*loop)->ready);
 	arena_free(&(*loop)->scratch);
+	free((*loop)->corks);
 	buf_fini(&(*loop)->out);
 	free(*loop);
 	*loop = NULL;
+}
+
+static struct rpc_cork *
+gw_loop_new_corks(size_t count)
+{
+	struct rpc_cork *corks = calloc(count, sizeof(*corks));
+
+	for (size_t i = 0; corks != NULL && i < count; i++) {
+		TAILQ_INIT(&corks[i]);
+	}
+	return corks;
 }
 
 enum status_code
@@ -217,13 +240,13 @@ gw_loop_start(
 	if (*loop == NULL) {
 		goto close_fd;
 	}
-	TAILQ_INIT(&(*loop)->cork);
 	TAILQ_INIT(&(*loop)->conns);
 	sem_init(&(*loop)->ready, 0, 0);
 	(*loop)->options = *options;
 	(*loop)->listen_fd = fd;
 	(*loop)->scratch = arena_new(options->scratch_max_bytes);
-	if ((*loop)->scratch == NULL ||
+	(*loop)->corks = gw_loop_new_corks(options->api->backends.count);
+	if ((*loop)->scratch == NULL || (*loop)->corks == NULL ||
 	    pthread_create(&(*loop)->thread, NULL, gw_loop_run, *loop) != 0) {
 		goto free_loop;
 	}

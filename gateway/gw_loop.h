@@ -31,6 +31,7 @@ struct gw_conn;
 struct rpc_peers;
 struct gw_room;
 struct gw_telemetry;
+struct gw_view;
 
 enum gw_loop_state {
 	GW_LOOP_RUNNING,
@@ -41,6 +42,7 @@ enum gw_loop_state {
 /* What the loops of a server share. */
 struct gw_loop_options {
 	const struct gw_api *api;
+	const struct gw_view *view;
 	struct gw_telemetry *telemetry;
 	h2o_globalconf_t *globalconf;
 	struct gw_room *room;
@@ -70,7 +72,7 @@ struct gw_loop {
 	h2o_timeout_entry_t sweep;
 
 	LIST_HEAD(, gw_call) calls;
-	struct rpc_cork cork;               /* calls made in this turn of the loop */
+	struct rpc_cork *corks;             /* calls made in this turn of the loop, by backend */
 	h2o_multithread_receiver_t replies; /* any thread sends to these two */
 	h2o_multithread_receiver_t orders;
 	h2o_multithread_message_t drain_order;

@@ -170,7 +170,7 @@ gw_reply_write(
 		return NULL;
 	}
 	if (route->results != NULL) {
-		*status = gw_bulk_write(out, request->loop->options.api, route, response);
+		*status = gw_bulk_write(out, route, response);
 	} else {
 		json_write(out, output, response, NULL);
 	}

@@ -18,8 +18,8 @@
 #include "gateway/gw_target.h"
 #include "gateway/gw_telemetry.h"
 #include "gateway/gw_unsupported.h"
+#include "gateway/gw_view.h"
 
-#define GW_REQUEST_HEALTH_PATH  "/healthz"
 #define GW_REQUEST_NEW_ID_BYTES 16
 
 void
@@ -248,7 +248,7 @@ gw_request_route(struct gw_request *request, struct error *error)
 	const struct route_text verb = {method->base, method->len};
 	const char *allow = NULL;
 
-	switch (route_find(request->loop->options.api->routes, verb, request->path,
+	switch (route_find(request->loop->options.view->routes, verb, request->path,
 	    gw_request_header, request, request->loop->scratch, &request->match, &allow, error)) {
 	case ROUTE_FOUND: request->route = request->match.route->binding->path; return 0;
 	case ROUTE_WRONG_VERB: return gw_request_wrong_verb(request, allow, error);
@@ -355,8 +355,7 @@ gw_request_is_health(const struct gw_request *request)
 {
 	const h2o_iovec_t *verb = &request->req->method;
 
-	return h2o_memis(
-		   request->path.data, request->path.len, H2O_STRLIT(GW_REQUEST_HEALTH_PATH)) &&
+	return h2o_memis(request->path.data, request->path.len, H2O_STRLIT(GW_VIEW_HEALTH_PATH)) &&
 	       (request->head_only || h2o_memis(verb->base, verb->len, H2O_STRLIT("GET")));
 }
 
@@ -371,7 +370,7 @@ gw_request_begin(h2o_handler_t *handler, h2o_req_t *req)
 	if (status == 0 && gw_request_is_health(request)) {
 		struct buf *out = gw_loop_out(request->loop);
 
-		request->route = GW_REQUEST_HEALTH_PATH;
+		request->route = GW_VIEW_HEALTH_PATH;
 		buf_puts(out, "ok");
 		gw_reply_send(request, 200, GW_MEDIA_TEXT, out);
 		return 0;

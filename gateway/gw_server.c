@@ -134,9 +134,10 @@ gw_server_threads(const struct conf *conf)
 
 static struct gw_loop_options
 gw_server_loop_options(struct gw_server *server, const struct conf *conf, const struct gw_api *api,
-    struct gw_telemetry *telemetry)
+    const struct gw_view *view, struct gw_telemetry *telemetry)
 {
 	return (struct gw_loop_options){.api = api,
+	    .view = view,
 	    .telemetry = telemetry,
 	    .globalconf = &server->globalconf,
 	    .room = &server->room,
@@ -153,9 +154,10 @@ gw_server_loop_options(struct gw_server *server, const struct conf *conf, const 
 
 static enum status_code
 gw_server_start_loops(struct gw_server *server, const struct conf *conf, const struct gw_api *api,
-    struct gw_telemetry *telemetry, struct error *error)
+    const struct gw_view *view, struct gw_telemetry *telemetry, struct error *error)
 {
-	const struct gw_loop_options options = gw_server_loop_options(server, conf, api, telemetry);
+	const struct gw_loop_options options =
+	    gw_server_loop_options(server, conf, api, view, telemetry);
 	unsigned wanted = gw_server_threads(conf);
 	enum status_code status;
 
@@ -174,7 +176,7 @@ gw_server_start_loops(struct gw_server *server, const struct conf *conf, const s
 
 enum status_code
 gw_server_start(struct gw_server **server, const struct conf *conf, const struct gw_api *api,
-    struct gw_telemetry *telemetry, struct error *error)
+    const struct gw_view *view, struct gw_telemetry *telemetry, struct error *error)
 {
 	size_t peer_max = (size_t)conf_int(conf, GW_CONNECTIONS_PER_ADDRESS_MAX);
 	enum status_code status;
@@ -193,7 +195,7 @@ gw_server_start(struct gw_server **server, const struct conf *conf, const struct
 	status = address_read(&(*server)->address, "listen", conf_text(conf, GW_LISTEN),
 	    (unsigned)conf_int(conf, GW_PORT), error);
 	if (status == STATUS_OK) {
-		status = gw_server_start_loops(*server, conf, api, telemetry, error);
+		status = gw_server_start_loops(*server, conf, api, view, telemetry, error);
 	}
 	if (status != STATUS_OK) {
 		gw_server_stop(server);

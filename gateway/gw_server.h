@@ -11,13 +11,15 @@ struct conf;
 struct gw_api;
 struct gw_server;
 struct gw_telemetry;
+struct gw_view;
 
 /*
  * Listens as conf says and starts the threads. On failure *server is NULL and
- * error says why. Borrows conf, for the call, api and telemetry.
+ * error says why. Borrows conf, for the call, api, view and telemetry.
  */
 enum status_code gw_server_start(struct gw_server **server, const struct conf *conf,
-    const struct gw_api *api, struct gw_telemetry *telemetry, struct error *error);
+    const struct gw_api *api, const struct gw_view *view, struct gw_telemetry *telemetry,
+    struct error *error);
 
 /* The address listened on, with the true port where that was 0. */
 const char *gw_server_address(const struct gw_server *server);

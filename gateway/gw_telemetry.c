@@ -12,6 +12,9 @@
 #include "common/trace_export.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_metric.h"
+#include "gateway/gw_offer.h"
+#include "gateway/gw_series.h"
+#include "gateway/gw_view.h"
 
 /* Reasons that share a place in the log's limits are rare, and share its lines then. */
 #define GW_REASONS 64
@@ -25,21 +28,6 @@ static const char *const gw_verbs[] = {
 
 #define GW_VERB_OTHER (sizeof(gw_verbs) / sizeof(gw_verbs[0]) - 1)
 
-/* A series of requests, in the list of its method: found by numbers, not by texts. */
-struct gw_http_series {
-	struct gw_http_series *next;
-	const char *route;
-	size_t verb;
-	int status;
-	struct metric_series *series;
-};
-
-/* What is kept for each method of the schema; one more is for requests without. */
-struct gw_method_series {
-	_Atomic(struct gw_http_series *) http;
-	_Atomic(struct metric_series *) calls[STATUS_UNAUTHENTICATED + 1];
-};
-
 struct gw_telemetry {
 	const struct gw_api *api;
 	struct telemetry *telemetry;
@@ -48,8 +36,13 @@ struct gw_telemetry {
 	struct metric_series *connections;
 	struct metric_series *ended[GW_CONN_END_COUNT];
 	struct log_limit unserved[GW_REASONS]; /* by a hash of the reason */
-	size_t method_count;
-	struct gw_method_series methods[];
+	struct gw_series_list series;
+};
+
+/* A scrape, and the backend that it is at. */
+struct gw_telemetry_visit {
+	struct metric_scrape *scrape;
+	const char *backend;
 };
 
 static void
@@ -59,29 +52,41 @@ gw_telemetry_tell_endpoint(const struct rpc_endpoint_status *status, void *closu
 	    [RPC_ENDPOINT_SERVING] = "serving",
 	    [RPC_ENDPOINT_NOT_SERVING] = "not_serving",
 	    [RPC_ENDPOINT_EJECTED] = "ejected"};
-	const char *labels[] = {status->url, NULL};
+	const struct gw_telemetry_visit *visit = closure;
+	const char *labels[] = {visit->backend, status->url, NULL};
 
-	metric_put(closure, GW_RPC_ENDPOINT_IN_FLIGHT, (double)status->in_flight, labels);
+	metric_put(visit->scrape, GW_RPC_ENDPOINT_IN_FLIGHT, (double)status->in_flight, labels);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		labels[1] = names[i];
-		metric_put(closure, GW_RPC_ENDPOINT_STATE, status->state == i, labels);
+		labels[2] = names[i];
+		metric_put(visit->scrape, GW_RPC_ENDPOINT_STATE, status->state == i, labels);
 	}
+}
+
+static void
+gw_telemetry_tell_backend(struct metric_scrape *scrape, const struct gw_backend *backend)
+{
+	struct gw_telemetry_visit visit = {scrape, gw_backend_name(backend)};
+	const char *labels[] = {visit.backend};
+	struct rpc_channel_stats stats = {0};
+
+	rpc_channel_get_stats(backend->channel, &stats);
+	metric_put(scrape, GW_RPC_IN_FLIGHT, (double)stats.in_flight, labels);
+	metric_put(scrape, GW_RPC_RETRIES, (double)stats.retries, labels);
+	metric_put(scrape, GW_RPC_RETRIES_REFUSED, (double)stats.retries_refused, labels);
+	metric_put(scrape, GW_RPC_MESSAGES, (double)stats.messages, labels);
+	metric_put(scrape, GW_RPC_MESSAGES_CALLS, (double)stats.messages_calls, labels);
+	metric_put(scrape, GW_RPC_EJECTIONS, (double)stats.ejections, labels);
+	rpc_channel_visit_endpoints(backend->channel, gw_telemetry_tell_endpoint, &visit);
 }
 
 static void
 gw_telemetry_collect(struct metric_scrape *scrape, void *closure)
 {
-	const struct gw_telemetry *gateway = closure;
-	struct rpc_channel_stats stats = {0};
+	const struct gw_backends *backends = &((const struct gw_telemetry *)closure)->api->backends;
 
-	rpc_channel_get_stats(gateway->api->channel, &stats);
-	metric_put(scrape, GW_RPC_IN_FLIGHT, (double)stats.in_flight, NULL);
-	metric_put(scrape, GW_RPC_RETRIES, (double)stats.retries, NULL);
-	metric_put(scrape, GW_RPC_RETRIES_REFUSED, (double)stats.retries_refused, NULL);
-	metric_put(scrape, GW_RPC_MESSAGES, (double)stats.messages, NULL);
-	metric_put(scrape, GW_RPC_MESSAGES_CALLS, (double)stats.messages_calls, NULL);
-	metric_put(scrape, GW_RPC_EJECTIONS, (double)stats.ejections, NULL);
-	rpc_channel_visit_endpoints(gateway->api->channel, gw_telemetry_tell_endpoint, scrape);
+	for (size_t i = 0; i < backends->count; i++) {
+		gw_telemetry_tell_backend(scrape, &backends->list[i]);
+	}
 }
 
 static void
@@ -105,9 +110,7 @@ enum status_code
 gw_telemetry_open(struct gw_telemetry **gateway, struct telemetry *telemetry,
     const struct gw_api *api, struct error *error)
 {
-	size_t count = schema_method_count(api->schema);
-	struct gw_telemetry *opened =
-	    calloc(1, sizeof(*opened) + (count + 1) * sizeof(opened->methods[0]));
+	struct gw_telemetry *opened = calloc(1, sizeof(*opened));
 
 	*gateway = opened;
 	if (opened != NULL) {
@@ -120,10 +123,10 @@ gw_telemetry_open(struct gw_telemetry **gateway, struct telemetry *telemetry,
 	}
 	opened->api = api;
 	opened->telemetry = telemetry;
-	opened->method_count = count;
 	opened->in_flight = metric_series(opened->set, GW_HTTP_IN_FLIGHT, NULL);
 	opened->connections = metric_series(opened->set, GW_HTTP_CONNECTIONS, NULL);
 	gw_telemetry_open_ended(opened);
+	gw_series_init(&opened->series, opened->set);
 	metric_set_collect(opened->set, gw_telemetry_collect, opened);
 	return STATUS_OK;
 }
@@ -137,16 +140,7 @@ gw_telemetry_close(struct gw_telemetry **gateway)
 		return;
 	}
 	metric_set_collect(closed->set, NULL, NULL);
-	for (size_t i = 0; i <= closed->method_count; i++) {
-		struct gw_http_series *series = atomic_load(&closed->methods[i].http);
-
-		while (series != NULL) {
-			struct gw_http_series *next = series->next;
-
-			free(series);
-			series = next;
-		}
-	}
+	gw_series_fini(&closed->series);
 	free(closed);
 	*gateway = NULL;
 }
@@ -175,13 +169,22 @@ gw_telemetry_in_flight(struct gw_telemetry *gateway, int change)
 	metric_add(gateway->in_flight, change);
 }
 
-static struct gw_method_series *
-gw_telemetry_method(struct gw_telemetry *gateway, const struct schema_method *method)
+struct gw_series *
+gw_telemetry_series(struct gw_telemetry *gateway, const struct route *route)
 {
-	size_t index = method == NULL ? gateway->method_count
-				      : (size_t)(method - schema_method(gateway->api->schema, 0));
+	_Atomic(struct gw_series *) *place;
+	struct gw_series *series;
 
-	return &gateway->methods[index];
+	if (route == NULL) {
+		return &gateway->series.other;
+	}
+	place = gw_offer_series(gw_view_offer(route), route->method);
+	series = atomic_load_explicit(place, memory_order_acquire);
+	if (series == NULL) {
+		series = gw_series_find(&gateway->series, route->method->name);
+		atomic_store_explicit(place, series, memory_order_release);
+	}
+	return series;
 }
 
 static size_t
@@ -196,43 +199,6 @@ gw_telemetry_verb(const char *verb, size_t len)
 	return i;
 }
 
-/* Adds to the list of the method, where another thread may just do the same: that harms nothing. */
-static struct metric_series *
-gw_telemetry_new_http(struct gw_telemetry *gateway, struct gw_method_series *method,
-    const struct gw_http_series *wanted)
-{
-	struct gw_http_series *made = malloc(sizeof(*made));
-	char code[16];
-	const char *labels[] = {wanted->route, gw_verbs[wanted->verb], code};
-
-	snprintf(code, sizeof(code), "%d", wanted->status);
-	if (made == NULL) {
-		return NULL;
-	}
-	*made = *wanted;
-	made->series = metric_series(gateway->set, GW_HTTP_DURATION, labels);
-	made->next = atomic_load(&method->http);
-	while (!atomic_compare_exchange_weak(&method->http, &made->next, made)) {
-	}
-	return made->series;
-}
-
-static struct metric_series *
-gw_telemetry_http(struct gw_telemetry *gateway, const struct schema_method *method,
-    const struct gw_http_series *wanted)
-{
-	struct gw_method_series *list = gw_telemetry_method(gateway, method);
-	const struct gw_http_series *series = atomic_load(&list->http);
-
-	for (; series != NULL; series = series->next) {
-		if (series->status == wanted->status && series->verb == wanted->verb &&
-		    series->route == wanted->route) {
-			return series->series;
-		}
-	}
-	return gw_telemetry_new_http(gateway, list, wanted);
-}
-
 /* By the semantic conventions for HTTP servers. */
 static void
 gw_telemetry_export(const struct gw_telemetry *gateway, const struct gw_telemetry_request *request,
@@ -245,7 +211,7 @@ gw_telemetry_export(const struct gw_telemetry *gateway, const struct gw_telemetr
 
 	trace_span_add_text(&span, "http.request.method", verb, strlen(verb));
 	trace_span_add_number(&span, "http.response.status_code", status);
-	if (request->method == NULL) {
+	if (request->found == NULL) {
 		snprintf(span.name, sizeof(span.name), "%s", verb);
 	} else {
 		trace_span_add_text(&span, "http.route", request->route, strlen(request->route));
@@ -257,15 +223,16 @@ gw_telemetry_export(const struct gw_telemetry *gateway, const struct gw_telemetr
 void
 gw_telemetry_request_ended(struct gw_telemetry *gateway, const struct gw_telemetry_request *request)
 {
-	const struct gw_http_series wanted = {.route = request->route,
-	    .verb = gw_telemetry_verb(request->verb, request->verb_len),
-	    .status = request->status == 0 ? GW_STATUS_CLIENT_LEFT : request->status};
+	const char *verb = gw_verbs[gw_telemetry_verb(request->verb, request->verb_len)];
+	int status = request->status == 0 ? GW_STATUS_CLIENT_LEFT : request->status;
 
-	metric_observe(gw_telemetry_http(gateway, request->method, &wanted),
+	metric_observe(
+	    gw_series_http(&gateway->series, gw_telemetry_series(gateway, request->found),
+		request->route, verb, status),
 	    request->end_ns - request->begin_ns);
 	if (gateway->telemetry->exporter != NULL && request->trace != NULL &&
 	    request->trace->sampled) {
-		gw_telemetry_export(gateway, request, gw_verbs[wanted.verb], wanted.status);
+		gw_telemetry_export(gateway, request, verb, status);
 	}
 }
 
@@ -282,18 +249,8 @@ gw_telemetry_may_log(struct gw_telemetry *gateway, const struct error *error, ui
 }
 
 void
-gw_telemetry_call_ended(struct gw_telemetry *gateway, const struct schema_method *method,
-    enum status_code code, int64_t took_ns)
+gw_telemetry_call_ended(
+    struct gw_telemetry *gateway, struct gw_series *series, enum status_code code, int64_t took_ns)
 {
-	unsigned its = (unsigned)code <= STATUS_UNAUTHENTICATED ? code : STATUS_UNKNOWN;
-	_Atomic(struct metric_series *) *place = &gw_telemetry_method(gateway, method)->calls[its];
-	struct metric_series *series = atomic_load_explicit(place, memory_order_acquire);
-
-	if (series == NULL) {
-		const char *labels[] = {method->name, status_name((enum status_code)its)};
-
-		series = metric_series(gateway->set, GW_RPC_DURATION, labels);
-		atomic_store_explicit(place, series, memory_order_release);
-	}
-	metric_observe(series, took_ns);
+	metric_observe(gw_series_call(&gateway->series, series, code), took_ns);
 }

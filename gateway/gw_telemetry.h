@@ -14,8 +14,9 @@
 #include "common/trace.h"
 
 struct gw_api;
+struct gw_series;
 struct gw_telemetry;
-struct schema_method;
+struct route;
 struct telemetry;
 
 /* The route of a request that fits none. */
@@ -53,9 +54,9 @@ void gw_telemetry_connection_ended(struct gw_telemetry *gateway, enum gw_conn_en
 
 /* A request that has ended. */
 struct gw_telemetry_request {
-	const struct schema_method *method; /* NULL: none was found */
-	const char *route; /* template of the path, or GW_ROUTE_NONE; lives as long as api */
-	const char *verb;  /* as the client sent it */
+	const struct route *found; /* NULL: none was */
+	const char *route;         /* template of the path, or GW_ROUTE_NONE */
+	const char *verb;          /* as the client sent it */
 	size_t verb_len;
 	int status;                /* 0: the client left before the answer */
 	const struct trace *trace; /* NULL: it has none */
@@ -72,8 +73,11 @@ void gw_telemetry_request_ended(
 bool gw_telemetry_may_log(
     struct gw_telemetry *gateway, const struct error *error, uint64_t *left_out);
 
+/* What is counted of the method of a route, which may be gone before; NULL: of none. */
+struct gw_series *gw_telemetry_series(struct gw_telemetry *gateway, const struct route *route);
+
 /* A call to a service has ended. */
-void gw_telemetry_call_ended(struct gw_telemetry *gateway, const struct schema_method *method,
-    enum status_code code, int64_t took_ns);
+void gw_telemetry_call_ended(
+    struct gw_telemetry *gateway, struct gw_series *series, enum status_code code, int64_t took_ns);
 
 #endif

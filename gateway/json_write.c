@@ -204,7 +204,8 @@ json_write_chars_of(struct buf *out, const ProtobufCMessage *message, const char
 	    protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
 	const char *text;
 
-	if (wire != NULL && wire->type == PROTOBUF_C_TYPE_STRING) {
+	if (wire != NULL && wire->type == PROTOBUF_C_TYPE_STRING &&
+	    wire->label == PROTOBUF_C_LABEL_NONE) {
 		text = *(const char *const *)json_write_member(message, wire);
 		buf_put_json_chars(out, text, strlen(text));
 	}
@@ -251,7 +252,7 @@ static bool
 json_write_is_status(const struct schema_field *field, const struct json_bulk *bulk)
 {
 	return bulk != NULL && field->wire->type == PROTOBUF_C_TYPE_MESSAGE &&
-	       field->wire->label != PROTOBUF_C_LABEL_REPEATED &&
+	       field->wire->label == PROTOBUF_C_LABEL_NONE &&
 	       schema_field_message(field) == bulk->status_type;
 }
 

@@ -1,17 +1,17 @@
 /* gatewayd: the REST gateway. Configure, open, run, close. */
-#include <stdatomic.h>
-
 #include "common/admin.h"
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/process.h"
-#include "common/rpc/client/rpc_channel.h"
 #include "common/rpc/net/rpc_transport.h"
 #include "common/telemetry.h"
 #include "gateway/gw_api.h"
+#include "gateway/gw_catalog.h"
 #include "gateway/gw_conf.h"
+#include "gateway/gw_ready.h"
 #include "gateway/gw_server.h"
 #include "gateway/gw_telemetry.h"
+#include "gateway/gw_view.h"
 
 /* What a reload is about. */
 struct reload {
@@ -76,35 +76,29 @@ open_telemetry(struct telemetry *telemetry, const struct conf *conf, struct erro
 	return telemetry_open(telemetry, &options, error);
 }
 
-/* What readiness is about. */
+/* What serves. */
 struct service {
 	struct gw_api api;
-	atomic_bool draining;
+	struct gw_catalog *catalog;
+	struct gw_view *view;
+	struct gw_telemetry *telemetry;
+	struct gw_ready ready;
 };
 
-static const char *
-unready(void *closure)
-{
-	struct service *service = closure;
-
-	return atomic_load(&service->draining)            ? "draining"
-	       : !rpc_channel_ready(service->api.channel) ? "no backend serves"
-							  : NULL;
-}
-
 static enum status_code
-serve(struct conf *conf, struct service *service, struct telemetry *telemetry,
-    struct gw_telemetry *gateway, struct error *error)
+serve(struct conf *conf, struct service *service, struct telemetry *telemetry, struct error *error)
 {
 	const struct admin_options administration = {.listen = conf_text(conf, GW_ADMIN_LISTEN),
 	    .metrics = telemetry->metrics,
-	    .unready = unready,
-	    .closure = service};
+	    .unready = gw_ready_unready,
+	    .impaired = gw_ready_impaired,
+	    .closure = &service->ready};
 	struct gw_server *server = NULL;
 	struct admin *admin = NULL;
 	enum status_code status;
 
-	status = gw_server_start(&server, conf, &service->api, gateway, error);
+	status =
+	    gw_server_start(&server, conf, &service->api, service->view, service->telemetry, error);
 	if (status == STATUS_OK) {
 		status = admin_start(&admin, &administration, error);
 	}
@@ -112,7 +106,7 @@ serve(struct conf *conf, struct service *service, struct telemetry *telemetry,
 		log_info("listening", LOG_STR("address", gw_server_address(server)));
 		run(conf, &service->api);
 		log_info("stopping", LOG_INT("drainMs", conf_int(conf, GW_DRAIN_MS)));
-		atomic_store(&service->draining, true);
+		atomic_store(&service->ready.draining, true);
 	}
 	gw_server_stop(&server);
 	admin_stop(&admin);
@@ -120,25 +114,43 @@ serve(struct conf *conf, struct service *service, struct telemetry *telemetry,
 }
 
 static enum status_code
+open_service(struct service *service, const struct conf *conf, struct telemetry *telemetry,
+    struct error *error)
+{
+	enum status_code status = gw_api_open(&service->api, conf, error);
+
+	service->ready.api = &service->api;
+	if (status == STATUS_OK) {
+		status = gw_catalog_open(&service->catalog, &service->api, conf, error);
+	}
+	if (status == STATUS_OK) {
+		service->view = gw_catalog_view(service->catalog);
+		status = gw_api_connect(&service->api, conf, error);
+	}
+	if (status == STATUS_OK) {
+		status = gw_telemetry_open(&service->telemetry, telemetry, &service->api, error);
+	}
+	return status;
+}
+
+static enum status_code
 open_and_serve(struct conf *conf, struct error *error)
 {
-	struct gw_telemetry *gateway = NULL;
 	struct telemetry telemetry = {0};
 	struct service service = {0};
 	enum status_code status;
 
-	status = gw_api_open(&service.api, conf, error);
+	status = open_telemetry(&telemetry, conf, error);
 	if (status == STATUS_OK) {
-		status = open_telemetry(&telemetry, conf, error);
+		status = open_service(&service, conf, &telemetry, error);
 	}
 	if (status == STATUS_OK) {
-		status = gw_telemetry_open(&gateway, &telemetry, &service.api, error);
+		status = serve(conf, &service, &telemetry, error);
 	}
-	if (status == STATUS_OK) {
-		status = serve(conf, &service, &telemetry, gateway, error);
-	}
-	gw_telemetry_close(&gateway);
+	gw_telemetry_close(&service.telemetry);
 	telemetry_close(&telemetry);
+	gw_view_release(&service.view);
+	gw_catalog_close(&service.catalog);
 	gw_api_close(&service.api);
 	return status;
 }
@@ -154,7 +166,7 @@ main(int argc, char **argv)
 	struct error error;
 
 	process_init();
-	program.start_checks = gw_api_start_checks;
+	program.start_checks = gw_catalog_start_checks;
 	result = conf_load(&conf, &program, argc, argv, &command);
 	if (result != CONF_RUN) {
 		return result == CONF_EXIT ? 0 : 2;

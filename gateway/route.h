@@ -1,6 +1,6 @@
 /*
  * Which method a request is for: a tree of path segments, built from the
- * bindings of a schema. Never changes after route_table_new: any thread.
+ * bindings of schemas. Never changes after route_table_new: any thread.
  */
 #ifndef GATEWAY_ROUTE_H
 #define GATEWAY_ROUTE_H
@@ -17,6 +17,7 @@ struct route_table;
 
 /* A binding, with all that it names looked up. */
 struct route {
+	const void *owner; /* of the route_source that the method is of */
 	const struct schema_method *method;
 	const struct schema_binding *binding;
 	struct route_template template;              /* of binding->path */
@@ -31,6 +32,15 @@ struct route {
 	const struct schema_field *next_page_token; /* of the output, when all_pages */
 	const struct schema_field *items;           /* of the input, when bulk */
 	const struct schema_field *results;         /* of the output, when bulk */
+	const struct schema_field *status;          /* of the results: how each has ended */
+	const struct schema_field *status_code;     /* of that status */
+	const struct schema_field *status_reason;   /* likewise */
+};
+
+/* A schema whose methods are to be found, and whose it is: no two have one owner. */
+struct route_source {
+	const struct schema *schema;
+	const void *owner;
 };
 
 struct route_text {
@@ -54,10 +64,13 @@ enum route_result {
 /*
  * Builds the table. INVALID_ARGUMENT, with the method and the option in the
  * message, when a binding names a field that is not there or of a type that
- * does not fit, or when two bindings are the same.
+ * does not fit, or when two bindings are the same. Between owners there is more
+ * that may not be: bindings of one verb and path whatever their conditions, and
+ * paths of which one hides a part of the other, as /users/me of /users/{id}.
+ * Reason CONFLICTING_BINDING then, and both methods in the message.
  */
-enum status_code route_table_new(
-    struct route_table **table, const struct schema *schema, struct error *error);
+enum status_code route_table_new(struct route_table **table, const struct route_source *sources,
+    size_t count, struct error *error);
 void route_table_free(struct route_table **table);
 
 /*

@@ -258,20 +258,38 @@ route_check_pages(struct route *route)
 	return route_no_fault();
 }
 
-static bool
-route_has_status(const struct schema_message *message)
+/* The field of a message that says how what it is about has ended, or NULL. */
+static const struct schema_field *
+route_status_field(const struct schema_message *message)
 {
 	for (size_t i = 0; i < message->field_count; i++) {
 		const ProtobufCFieldDescriptor *wire = message->fields[i].wire;
 
-		if (wire->type == PROTOBUF_C_TYPE_MESSAGE &&
-		    wire->label != PROTOBUF_C_LABEL_REPEATED &&
+		if (wire->type == PROTOBUF_C_TYPE_MESSAGE && wire->label == PROTOBUF_C_LABEL_NONE &&
 		    strcmp(schema_field_message(&message->fields[i])->wire.name, STATUS_MESSAGE) ==
 			0) {
-			return true;
+			return &message->fields[i];
 		}
 	}
-	return false;
+	return NULL;
+}
+
+/* Looks up what is read of the results. False when one is not as rpc.proto has it. */
+static bool
+route_find_status(struct route *route)
+{
+	const struct schema_message *status;
+
+	route->status = route_status_field(schema_field_message(route->results));
+	if (route->status == NULL) {
+		return false;
+	}
+	status = schema_field_message(route->status);
+	route->status_code = route_field(status, "code");
+	route->status_reason = route_field(status, "reason");
+	return route_is_scalar(route->status_code) &&
+	       route->status_code->wire->type == PROTOBUF_C_TYPE_ENUM &&
+	       route_is_text(route->status_reason);
 }
 
 static struct route_fault
@@ -290,8 +308,7 @@ route_check_bulk(struct route *route)
 		return route_fault("bulk.items", "must be a list of messages of the request");
 	}
 	route->results = route_field(route->method->output, bulk->results);
-	if (!route_is_list(route->results) ||
-	    !route_has_status(schema_field_message(route->results))) {
+	if (!route_is_list(route->results) || !route_find_status(route)) {
 		return route_fault("bulk.results",
 		    "must be a list of the response, of messages with a " STATUS_MESSAGE);
 	}

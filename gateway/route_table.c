@@ -89,6 +89,36 @@ route_same_condition(const struct route *a, const struct route *b)
 	return strcasecmp(x->name, y->name) == 0 && !x->value == !y->value;
 }
 
+/* Whether a binding takes requests that are another owner's by that one's binding. */
+static bool
+route_takes_from(const struct route *route, const struct route *other)
+{
+	if (!route_template_overlaps(&route->template, &other->template)) {
+		return false;
+	}
+	return !route_template_same(&route->template, &other->template) ||
+	       strcmp(route->binding->verb, other->binding->verb) == 0 ||
+	       strcmp(route->binding->verb, "*") == 0 || strcmp(other->binding->verb, "*") == 0;
+}
+
+static enum status_code
+route_check_owners(const struct route_table *table, const struct route *route, struct error *error)
+{
+	const struct route_entry *entry = table->entries;
+
+	while (entry != NULL &&
+	       (entry->route.owner == route->owner || !route_takes_from(route, &entry->route))) {
+		entry = entry->next_of_table;
+	}
+	return entry == NULL ? STATUS_OK
+			     : error_set(error, STATUS_INVALID_ARGUMENT, "CONFLICTING_BINDING",
+				   "%s, binding \"%s %s\": has paths of %s of another service, "
+				   "binding \"%s %s\"; change one of them",
+				   route->method->name, route->binding->verb, route->binding->path,
+				   entry->route.method->name, entry->route.binding->verb,
+				   entry->route.binding->path);
+}
+
 static enum status_code
 route_add_entry(struct route_table *table, struct route_end *end, const struct route *route,
     struct error *error)
@@ -112,6 +142,8 @@ route_add_entry(struct route_table *table, struct route_end *end, const struct r
 	}
 	entry->route = *route;
 	*place = entry;
+	entry->next_of_table = table->entries;
+	table->entries = entry;
 	return STATUS_OK;
 }
 
@@ -161,13 +193,17 @@ route_set_allow(struct route_table *table, struct route_end *end)
 }
 
 static enum status_code
-route_add(struct route_table *table, const struct schema_method *method,
+route_add(struct route_table *table, const void *owner, const struct schema_method *method,
     const struct schema_binding *binding, struct error *error)
 {
 	struct route route;
 	struct route_end *end;
 	enum status_code status = route_binding_read(&route, method, binding, error);
 
+	route.owner = owner;
+	if (status == STATUS_OK) {
+		status = route_check_owners(table, &route, error);
+	}
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -183,14 +219,14 @@ route_add(struct route_table *table, const struct schema_method *method,
 }
 
 static enum status_code
-route_add_all(struct route_table *table, const struct schema *schema, struct error *error)
+route_add_source(struct route_table *table, const struct route_source *source, struct error *error)
 {
-	for (size_t i = 0; i < schema_method_count(schema); i++) {
-		const struct schema_method *method = schema_method(schema, i);
+	for (size_t i = 0; i < schema_method_count(source->schema); i++) {
+		const struct schema_method *method = schema_method(source->schema, i);
 
 		for (size_t n = 0; n < method->binding_count; n++) {
 			enum status_code status =
-			    route_add(table, method, &method->bindings[n], error);
+			    route_add(table, source->owner, method, &method->bindings[n], error);
 
 			if (status != STATUS_OK) {
 				return status;
@@ -201,15 +237,17 @@ route_add_all(struct route_table *table, const struct schema *schema, struct err
 }
 
 enum status_code
-route_table_new(struct route_table **table, const struct schema *schema, struct error *error)
+route_table_new(struct route_table **table, const struct route_source *sources, size_t count,
+    struct error *error)
 {
-	enum status_code status = STATUS_RESOURCE_EXHAUSTED;
+	enum status_code status = STATUS_OK;
 
 	*table = calloc(1, sizeof(**table));
-	if (*table != NULL && ((*table)->arena = arena_new(0)) != NULL) {
-		status = route_add_all(*table, schema, error);
-	} else {
-		route_no_memory(error);
+	if (*table == NULL || ((*table)->arena = arena_new(0)) == NULL) {
+		status = route_no_memory(error);
+	}
+	for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+		status = route_add_source(*table, &sources[i], error);
 	}
 	if (status != STATUS_OK) {
 		route_table_free(table);

@@ -182,3 +182,64 @@ route_template_read(struct route_template *template, const char *path)
 	}
 	return problem == NULL ? route_read_verb(&parser) : problem;
 }
+
+static bool
+route_same_text(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
+}
+
+static bool
+route_same_verb(const struct route_template *a, const struct route_template *b)
+{
+	return (a->verb == NULL) == (b->verb == NULL) &&
+	       route_same_text(a->verb, a->verb_len, b->verb, b->verb_len);
+}
+
+bool
+route_template_same(const struct route_template *a, const struct route_template *b)
+{
+	if (a->segment_count != b->segment_count || !route_same_verb(a, b)) {
+		return false;
+	}
+	for (size_t i = 0; i < a->segment_count; i++) {
+		const struct route_segment *x = &a->segments[i];
+		const struct route_segment *y = &b->segments[i];
+
+		if (x->kind != y->kind || !route_same_text(x->text, x->len, y->text, y->len)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Whether the segments end in one that takes all that are left. */
+static bool
+route_is_open(const struct route_template *template, size_t index)
+{
+	return index < template->segment_count &&
+	       template->segments[index].kind == ROUTE_SEGMENT_REST;
+}
+
+bool
+route_template_overlaps(const struct route_template *a, const struct route_template *b)
+{
+	if (!route_same_verb(a, b)) {
+		return false;
+	}
+	for (size_t i = 0;; i++) {
+		const struct route_segment *x = &a->segments[i];
+		const struct route_segment *y = &b->segments[i];
+
+		if (route_is_open(a, i) || route_is_open(b, i)) {
+			return true;
+		}
+		if (i == a->segment_count || i == b->segment_count) {
+			return a->segment_count == b->segment_count;
+		}
+		if (x->kind == ROUTE_SEGMENT_LITERAL && y->kind == ROUTE_SEGMENT_LITERAL &&
+		    !route_same_text(x->text, x->len, y->text, y->len)) {
+			return false;
+		}
+	}
+}

@@ -45,4 +45,10 @@ struct route_template {
 /* Reads a path. NULL, or what is wrong with it: "must begin with a slash". */
 const char *route_template_read(struct route_template *template, const char *path);
 
+/* Whether both are of the same paths, but for the names of their variables. */
+bool route_template_same(const struct route_template *a, const struct route_template *b);
+
+/* Whether a path is of both. */
+bool route_template_overlaps(const struct route_template *a, const struct route_template *b);
+
 #endif

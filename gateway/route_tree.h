@@ -7,6 +7,7 @@
 struct route_entry {
 	struct route route;
 	struct route_entry *next; /* in the order of the .proto */
+	struct route_entry *next_of_table;
 };
 
 /* A resource: what a path ends in, with the verb behind its colon. */
@@ -29,6 +30,7 @@ struct route_node {
 struct route_table {
 	struct arena *arena;
 	struct route_node root;
+	struct route_entry *entries;
 };
 
 /* Whether a resource is that of a verb behind a colon; verb NULL: of none. */

@@ -149,9 +149,15 @@ schema_add_service(struct schema *schema, const char *package,
 
 /* Schema */
 
+static const char *
+schema_package(const Google__Protobuf__FileDescriptorProto *file)
+{
+	return file->package == NULL ? "" : file->package;
+}
+
 static enum status_code
-schema_add_services(
-    struct schema *schema, const Google__Protobuf__FileDescriptorSet *set, struct error *error)
+schema_add_services(struct schema *schema, const Google__Protobuf__FileDescriptorSet *set,
+    const struct schema_options *options, struct error *error)
 {
 	size_t count = 0;
 
@@ -166,10 +172,13 @@ schema_add_services(
 	}
 	for (size_t i = 0; i < set->n_file; i++) {
 		const Google__Protobuf__FileDescriptorProto *file = set->file[i];
+		const char *package = schema_package(file);
 
+		if (options->wants != NULL && !options->wants(package, options->closure)) {
+			continue;
+		}
 		for (size_t j = 0; j < file->n_service; j++) {
-			if (!schema_add_service(schema, file->package == NULL ? "" : file->package,
-				file->service[j], error)) {
+			if (!schema_add_service(schema, package, file->service[j], error)) {
 				return error->code;
 			}
 		}
@@ -178,7 +187,8 @@ schema_add_services(
 }
 
 static enum status_code
-schema_read(struct schema *schema, const uint8_t *bytes, size_t len, struct error *error)
+schema_read(struct schema *schema, const uint8_t *bytes, size_t len,
+    const struct schema_options *options, struct error *error)
 {
 	Google__Protobuf__FileDescriptorSet *set;
 
@@ -193,12 +203,14 @@ schema_read(struct schema *schema, const uint8_t *bytes, size_t len, struct erro
 	if (schema->types == NULL) {
 		return error->code;
 	}
-	return schema_add_services(schema, set, error);
+	return schema_add_services(schema, set, options, error);
 }
 
 enum status_code
-schema_new(struct schema **result, const uint8_t *set, size_t len, struct error *error)
+schema_new(struct schema **result, const uint8_t *set, size_t len,
+    const struct schema_options *options, struct error *error)
 {
+	static const struct schema_options all;
 	struct schema *schema = calloc(1, sizeof(*schema));
 	enum status_code code;
 
@@ -207,7 +219,7 @@ schema_new(struct schema **result, const uint8_t *set, size_t len, struct error 
 		free(schema);
 		return schema_no_memory(error);
 	}
-	code = schema_read(schema, set, len, error);
+	code = schema_read(schema, set, len, options == NULL ? &all : options, error);
 	if (code != STATUS_OK) {
 		schema_free(&schema);
 		return code;

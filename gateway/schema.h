@@ -66,13 +66,21 @@ struct schema_method {
 	size_t error_count;
 };
 
+/* What is wanted of a set. */
+struct schema_options {
+	/* Whether the services of a proto package are; those of others are passed over. */
+	bool (*wants)(const char *package, void *closure);
+	void *closure;
+};
+
 /*
- * Reads a packed FileDescriptorSet. On failure *schema is NULL and error says
- * which file, message or method is at fault and why: a set that is no set, a
- * type that is missing, recursive messages, an unsupported proto2 feature.
+ * Reads a packed FileDescriptorSet; options NULL: all of it. On failure *schema
+ * is NULL and error says which file, message or method is at fault and why: a
+ * set that is no set, a type that is missing, recursive messages, an
+ * unsupported proto2 feature.
  */
-enum status_code schema_new(
-    struct schema **schema, const uint8_t *set, size_t len, struct error *error);
+enum status_code schema_new(struct schema **schema, const uint8_t *set, size_t len,
+    const struct schema_options *options, struct error *error);
 
 /* Frees the schema and clears *schema. */
 void schema_free(struct schema **schema);

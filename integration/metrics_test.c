@@ -26,6 +26,7 @@
 	"mockvideo_rpc_" side                                                                      \
 	"_call_duration_seconds_count{method=\"account.v1.UserService/" method "\",code=\"" code   \
 	"\"}"
+#define BACKEND "{backend=\"default\"}"
 #define STORE(operation)                                                                           \
 	"mockvideo_store_operation_duration_seconds_count{operation=\"" operation                  \
 	"\",result=\"OK\"}"
@@ -166,8 +167,8 @@ what_was_done_together_adds_up(void **state)
 	(void)state;
 	calls = scrape_value(accountd, "mockvideo_rpc_server_batch_calls_sum");
 	assert_true(calls >= scrape_value(accountd, CALL("server", "GetUser", "OK")));
-	assert_true(scrape_value(gateway, "mockvideo_rpc_client_messages_calls_total") >=
-		    scrape_value(gateway, "mockvideo_rpc_client_messages_total"));
+	assert_true(scrape_value(gateway, "mockvideo_rpc_client_messages_calls_total" BACKEND) >=
+		    scrape_value(gateway, "mockvideo_rpc_client_messages_total" BACKEND));
 	assert_true(scrape_value(accountd, "mockvideo_store_up") == 1);
 	assert_true(scrape_value(accountd, "mockvideo_store_connections{state=\"idle\"}") >= 1);
 	assert_true(scrape_value(accountd, STORE("check")) >= 1);
@@ -187,7 +188,7 @@ static void
 what_is_in_flight_is_told_until_it_has_ended(void **state)
 {
 	static const char in_flight[] = "mockvideo_http_requests_in_flight";
-	static const char calls[] = "mockvideo_rpc_client_calls_in_flight";
+	static const char calls[] = "mockvideo_rpc_client_calls_in_flight" BACKEND;
 	pthread_t thread;
 	int status = 0;
 
@@ -238,7 +239,8 @@ endpoint_state(const char *name)
 
 	stack_accountd_url(&stack, 0, url);
 	snprintf(series, sizeof(series),
-	    "mockvideo_rpc_client_endpoint_state{endpoint=\"%s\",state=\"%s\"}", url, name);
+	    "mockvideo_rpc_client_endpoint_state{backend=\"default\",endpoint=\"%s\",state=\"%s\"}",
+	    url, name);
 	return series;
 }
 

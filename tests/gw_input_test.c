@@ -41,8 +41,12 @@ open_fixture(void **state)
 	assert_non_null(fixture);
 	fixture->schema = schema_file_load(SCHEMA_FILE_MOCKVIDEO);
 	fixture->toy_schema = schema_file_load(SCHEMA_FILE_TOY);
-	assert_int_equal(route_table_new(&fixture->users, fixture->schema, &error), STATUS_OK);
-	assert_int_equal(route_table_new(&fixture->toys, fixture->toy_schema, &error), STATUS_OK);
+	assert_int_equal(route_table_new(&fixture->users,
+			     &(struct route_source){fixture->schema, NULL}, 1, &error),
+	    STATUS_OK);
+	assert_int_equal(route_table_new(&fixture->toys,
+			     &(struct route_source){fixture->toy_schema, NULL}, 1, &error),
+	    STATUS_OK);
 	fixture->routes = fixture->users;
 	fixture->arena = arena_new(1 << 20);
 	assert_non_null(fixture->arena);

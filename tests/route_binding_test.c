@@ -59,7 +59,8 @@ assert_refused(struct schema *toys, const char *name, change_fn *change, const c
 	method->bindings = &binding;
 	method->binding_count = 1;
 	method->rule = &rule;
-	assert_int_equal(route_table_new(&table, toys, &error), STATUS_INVALID_ARGUMENT);
+	assert_int_equal(route_table_new(&table, &(struct route_source){toys, NULL}, 1, &error),
+	    STATUS_INVALID_ARGUMENT);
 	*method = before;
 	assert_null(table);
 	assert_non_null(strstr(error.message, name));
@@ -152,7 +153,8 @@ an_error_rule_needs_a_status_of_an_error(void **state)
 	struct error error;
 
 	rule->status = 200;
-	assert_int_equal(route_table_new(&table, toys, &error), STATUS_INVALID_ARGUMENT);
+	assert_int_equal(route_table_new(&table, &(struct route_source){toys, NULL}, 1, &error),
+	    STATUS_INVALID_ARGUMENT);
 	assert_non_null(strstr(error.message, "error"));
 	rule->status = before;
 }

@@ -41,9 +41,15 @@ open_fixture(void **state)
 	fixture->shelf = schema_file_load(SCHEMA_FILE_SHELF);
 	fixture->arena = arena_new(0);
 	assert_non_null(fixture->arena);
-	assert_int_equal(route_table_new(&fixture->table, fixture->users, &error), STATUS_OK);
-	assert_int_equal(route_table_new(&fixture->toy_table, fixture->toys, &error), STATUS_OK);
-	assert_int_equal(route_table_new(&fixture->shelf_table, fixture->shelf, &error), STATUS_OK);
+	assert_int_equal(route_table_new(&fixture->table,
+			     &(struct route_source){fixture->users, NULL}, 1, &error),
+	    STATUS_OK);
+	assert_int_equal(route_table_new(&fixture->toy_table,
+			     &(struct route_source){fixture->toys, NULL}, 1, &error),
+	    STATUS_OK);
+	assert_int_equal(route_table_new(&fixture->shelf_table,
+			     &(struct route_source){fixture->shelf, NULL}, 1, &error),
+	    STATUS_OK);
 	*state = fixture;
 	return 0;
 }

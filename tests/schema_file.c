@@ -28,7 +28,7 @@ schema_file_load(const char *path)
 	size_t len;
 	uint8_t *bytes = schema_file_read(path, &len);
 
-	if (schema_new(&schema, bytes, len, &error) != STATUS_OK) {
+	if (schema_new(&schema, bytes, len, NULL, &error) != STATUS_OK) {
 		fprintf(stderr, "%s: %s\n", path, error.message);
 		abort();
 	}

@@ -387,9 +387,9 @@ bytes_that_are_no_set_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    schema_new(&schema, garbage, sizeof(garbage), &error), STATUS_INVALID_ARGUMENT);
+	    schema_new(&schema, garbage, sizeof(garbage), NULL, &error), STATUS_INVALID_ARGUMENT);
 	assert_non_null(strstr(error.message, "not a FileDescriptorSet"));
-	assert_int_equal(schema_new(&schema, NULL, 0, &error), STATUS_INVALID_ARGUMENT);
+	assert_int_equal(schema_new(&schema, NULL, 0, NULL, &error), STATUS_INVALID_ARGUMENT);
 	assert_null(schema);
 }
 
@@ -405,7 +405,7 @@ a_set_cut_anywhere_is_refused_or_read(void **state)
 		struct error error = {0};
 		struct schema *schema;
 
-		if (schema_new(&schema, bytes, cut, &error) != STATUS_OK) {
+		if (schema_new(&schema, bytes, cut, NULL, &error) != STATUS_OK) {
 			assert_null(schema);
 			assert_true(error.message[0] != '\0');
 			refused++;

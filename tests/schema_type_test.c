@@ -65,7 +65,7 @@ assert_fault(
 	struct schema *schema;
 
 	google__protobuf__file_descriptor_set__pack(set, bytes);
-	assert_int_equal(schema_new(&schema, bytes, len, &error), STATUS_INVALID_ARGUMENT);
+	assert_int_equal(schema_new(&schema, bytes, len, NULL, &error), STATUS_INVALID_ARGUMENT);
 	assert_null(schema);
 	assert_string_equal(error.message, message);
 }

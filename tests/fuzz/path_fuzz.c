@@ -53,7 +53,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (table == NULL) {
 		schema = schema_file_load(SCHEMA_FILE_TOY);
-		assert(route_table_new(&table, schema, &error) == STATUS_OK);
+		assert(route_table_new(&table, &(struct route_source){schema, NULL}, 1, &error) ==
+		       STATUS_OK);
 	}
 	path_fuzz_find(table, "GET", path);
 	path_fuzz_find(table, "POST", path);

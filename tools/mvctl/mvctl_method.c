@@ -10,6 +10,25 @@
 #include "tools/mvctl/mvctl_options.h"
 #include "tools/mvctl/mvctl_report.h"
 
+static bool
+mvctl_method_wants(const char *package, void *closure)
+{
+	return strcmp(package, closure) == 0;
+}
+
+/* Of what is in other packages, some may be of a kind that can't be called. */
+static enum status_code
+mvctl_method_compile(
+    struct mvctl_method *method, const struct mvctl_symbol *symbol, struct error *error)
+{
+	const char *package = symbol->place.file->package;
+	const struct schema_options options = {.wants = mvctl_method_wants,
+	    .closure = (void *)(uintptr_t)(package == NULL ? "" : package)};
+
+	return schema_new(
+	    &method->schema, method->remote.packed, method->remote.packed_len, &options, error);
+}
+
 static int
 mvctl_method_find(struct mvctl_method *method, const struct mvctl_options *options)
 {
@@ -27,8 +46,7 @@ mvctl_method_find(struct mvctl_method *method, const struct mvctl_options *optio
 		mvctl_catalog_tell_unknown(&catalog, MVCTL_METHOD, name);
 		return STATUS_UNIMPLEMENTED;
 	}
-	if (schema_new(&method->schema, method->remote.packed, method->remote.packed_len, &error) !=
-	    STATUS_OK) {
+	if (mvctl_method_compile(method, symbol, &error) != STATUS_OK) {
 		return mvctl_tell_call("reflection", &error, options->endpoints);
 	}
 	method->method = schema_find_method(method->schema, symbol->name);

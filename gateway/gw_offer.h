@@ -1,0 +1,46 @@
+/*
+ * What a service offers: its descriptors, compiled. Never changes once it is made:
+ * any thread. Those who use it hold it, and the last one frees it.
+ */
+#ifndef GATEWAY_GW_OFFER_H
+#define GATEWAY_GW_OFFER_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "gateway/schema.h"
+
+struct gw_backend;
+struct gw_backends;
+struct gw_series;
+
+struct gw_offer {
+	const struct gw_backend *backend;
+	struct schema *schema;
+	_Atomic(struct gw_series *) *series; /* of each method; NULL until gw_telemetry looks */
+	atomic_uint holders;
+};
+
+/*
+ * Compiles those services of a FileDescriptorSet that a backend is to serve. The
+ * caller holds the offer. On failure *offer is NULL and error says why.
+ */
+enum status_code gw_offer_new(struct gw_offer **offer, const struct gw_backends *backends,
+    const struct gw_backend *backend, const uint8_t *set, size_t len, struct error *error);
+
+/* Holds it too, and gives it back. NULL is fine. */
+struct gw_offer *gw_offer_acquire(struct gw_offer *offer);
+
+/* Holds it no longer, and clears *offer. NULL is fine. */
+void gw_offer_release(struct gw_offer **offer);
+
+/* The place of what is counted of one of its methods. */
+static inline _Atomic(struct gw_series *) *
+gw_offer_series(const struct gw_offer *offer, const struct schema_method *method)
+{
+	return &offer->series[method - schema_method(offer->schema, 0)];
+}
+
+#endif
