@@ -128,7 +128,7 @@ who_is_being_answered_is_left_alone_and_others_are_refused(void **state)
 	for (unsigned i = 0; i < FEW; i++) {
 		wire_send(clients[i], GET("/users/1"), strlen(GET("/users/1")));
 	}
-	scrape_await(admin, "mockvideo_rpc_client_calls_in_flight", FEW);
+	scrape_await(admin, "mockvideo_rpc_client_calls_in_flight{backend=\"default\"}", FEW);
 	fd = wire_open(stack.port);
 	wire_send(fd, GET("/healthz"), strlen(GET("/healthz")));
 	assert_true(is_closed(fd, 30000));
