@@ -1,6 +1,6 @@
 /*
- * What every program tells of itself: its metrics, beginning with those of the
- * process, its log and its spans, and where spans go.
+ * What every program reports about itself: its metrics, which begin with those of
+ * the process, its log and its spans, and where spans are sent.
  */
 #ifndef COMMON_TELEMETRY_H
 #define COMMON_TELEMETRY_H

@@ -23,7 +23,7 @@ bool gw_tcp_has_unread(int fd);
 /* True when the connection has ended both ways, as after a reset. */
 bool gw_tcp_is_dead(int fd);
 
-/* When fd is closed, the client will be told of an error, and what it has not taken is thrown away. */
+/* Makes closing fd a reset: the client sees an error, and what it has not received is discarded. */
 void gw_tcp_abort(int fd);
 
 #endif

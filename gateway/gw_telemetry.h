@@ -1,5 +1,5 @@
 /*
- * What the gateway tells of itself, beside its log: metrics of requests, of
+ * What the gateway reports about itself, beside its log: metrics of requests, of
  * calls to services and of the channel, and a span for each request whose trace
  * is sampled. Any thread.
  */

@@ -1,6 +1,6 @@
 /*
- * Reads JSON into a message as a parser tells of it, event by event. Knows
- * which member a value is for, finds what does not fit, and keeps what does.
+ * Reads JSON into a message, one event of a parser after the other. Knows which
+ * member a value is for, reports what does not fit, and stores what does.
  *
  * A reader is for one document and one thread.
  */

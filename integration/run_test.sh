@@ -131,5 +131,5 @@ check 'it starts again' start_shows
 check 'the data are there again, once' has_sample_users_once || status=1
 check 'it stops by SIGINT with status 0' stop_by INT || status=1
 check 'it starts a third time' start_shows
-check 'it tells of a program that ended by itself' tells_of_a_dead_process || status=1
+check 'it reports a program that ended by itself' tells_of_a_dead_process || status=1
 [ "$status" -eq 0 ]

@@ -31,7 +31,7 @@ struct tls_told {
 extern struct tls_told tls_server_told;
 extern struct tls_told tls_client_told;
 
-/* Waits until a side is told of a failure since tls_open, and checks that it is this one. */
+/* Waits until a failure is reported to a side since tls_open, and checks that it is this one. */
 void tls_told_await(struct tls_told *told, const char *why);
 
 /* Writes the path of DIR/NAME.SUFFIX, and gives it. */

@@ -236,7 +236,7 @@ a_file_that_was_taken_away_is_missed_and_found_again(void **state)
 
 #define TEST_ROOM_BYTES (256 * 1024)
 
-/* Causes that the store's observer was told of creates, in the order of enum store_cause. */
+/* Causes of creates that were reported to the store's observer, in the order of enum store_cause. */
 static unsigned test_causes[STORE_CAUSES];
 
 static void

@@ -216,7 +216,7 @@ delete_is_well_whether_the_user_was_there_or_not(void **state)
 
 #define GETS 200
 
-/* More than coalesce_max, so that several workers and several gulps answer. */
+/* More than coalesce_max, so that several workers and several batches answer. */
 static void
 gets_that_wait_together_are_answered_each(void **state)
 {

@@ -64,7 +64,7 @@ def annotated():
         assert said["runbook_url"] == f"docs/operating.md#{name.lower()}", said["runbook_url"]
         assert sections.get(name), f"docs/operating.md has no section {name}"
     unknown = {name for name in sections if name.startswith("MockVideo")} - set(names)
-    assert not unknown, f"docs/operating.md tells of {unknown}, which are no alerts"
+    assert not unknown, f"docs/operating.md has sections for {unknown}, which are no alerts"
 
 
 @test("each recording rule is asked for by a dashboard or another rule, and what is asked for is recorded")
@@ -152,7 +152,7 @@ class Stack:
             self.prometheus.aim("gateway", self.gateway, self.lost)
 
     def use(self):
-        """A few requests of each kind, so that there is something to tell of since the scrape before."""
+        """A few requests of each kind, so that there is something to report since the scrape before."""
         self.users += 1
         user = {"accountid": 1, "name": "a", "email": f"a{self.users}@x.example", "role": 1, "password": "secret"}
         many = {"Users": [{**user, "email": f"b{self.users}@x.example"}, user]}
@@ -264,7 +264,7 @@ def variables():
             prometheus.query(substituted(annotation["expr"]))
 
 
-@test("a gateway that finds no accountd is told of by the alerts that are for it, and by no other")
+@test("a gateway that finds no accountd fires the alerts that are for it, and no other")
 def lost():
     stack().lose_a_gateway()
     expected = {"MockVideoRpcNoEndpoint", "MockVideoRpcUnavailable", "MockVideoRpcOutcomeUnknown", "MockVideoGatewayErrors",

@@ -1,5 +1,5 @@
 /*
- * What accountd tells of itself: metrics of calls, of the store and of hashing,
+ * What accountd reports about itself: metrics of calls, of the store and of hashing,
  * a line of the log and, when its trace is sampled, a span for each call. Any
  * thread.
  */

@@ -68,7 +68,7 @@ enum status_code store_mysql_run(struct store_mysql_conn *conn, int64_t deadline
     enum mysql_end (*step)(struct store_mysql_conn *conn, void *call), void *call,
     struct error *error);
 
-/* The error that tells of end. */
+/* Fills error with what end means, and returns its status. */
 enum status_code store_mysql_error(
     const struct store_mysql_conn *conn, enum mysql_end end, struct error *error);
 

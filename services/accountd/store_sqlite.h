@@ -71,7 +71,7 @@ int store_sqlite_commit(struct store_sqlite_conn *conn);
 enum status_code store_sqlite_run(struct store_sqlite_conn *conn, int64_t deadline_ns,
     int (*step)(struct store_sqlite_conn *conn, void *call), void *call, struct error *error);
 
-/* The error that tells of result; closes the file where it must be opened anew. */
+/* Fills error with what result means, and returns its status; closes the file if it must be reopened. */
 enum status_code store_sqlite_error(
     struct store_sqlite_conn *conn, int result, struct error *error);
 

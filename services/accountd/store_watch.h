@@ -23,8 +23,8 @@ enum status_code store_watch_start(
     struct store_watch **watch, struct store *store, struct error *error);
 
 /*
- * The secret for page tokens, of STORE_PAGE_KEY_BYTES, once the schema was seen
- * to fit; NULL before, when nothing may be asked of the store. Never blocks.
+ * The secret for page tokens, of STORE_PAGE_KEY_BYTES, once the schema is known
+ * to fit; NULL before, while no call may use the store. Never blocks.
  */
 const uint8_t *store_watch_page_key(const struct store_watch *watch);
 

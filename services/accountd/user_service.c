@@ -10,7 +10,7 @@
 
 #define USER_RETRY_AFTER_MS 1000
 
-_Static_assert(USER_KINDS == USER_KIND_COUNT, "user_service.h tells of each kind");
+_Static_assert(USER_KINDS == USER_KIND_COUNT, "user_service.h has each kind");
 
 static const char *const user_kind_names[USER_KIND_COUNT] = {[USER_KIND_GET] = "get",
     [USER_KIND_LIST] = "list",
@@ -192,13 +192,13 @@ user_service_start_workers(struct user_service *service, struct error *error)
 	const struct user_service_options *options = &service->options;
 	unsigned writers = store_is_embedded(options->store) ? 1 : 0;
 	size_t queue = options->queue_max;
-	size_t gulp = options->coalesce_max;
+	size_t batch = options->coalesce_max;
 	const struct rpc_kind kinds[USER_KIND_COUNT] = {
-	    [USER_KIND_GET] = {user_kind_names[USER_KIND_GET], queue, gulp, 0, user_get_run},
+	    [USER_KIND_GET] = {user_kind_names[USER_KIND_GET], queue, batch, 0, user_get_run},
 	    [USER_KIND_LIST] = {user_kind_names[USER_KIND_LIST], queue, 1, 0, user_list_run},
-	    [USER_KIND_HEALTH] = {user_kind_names[USER_KIND_HEALTH], queue, gulp, 1,
+	    [USER_KIND_HEALTH] = {user_kind_names[USER_KIND_HEALTH], queue, batch, 1,
 		user_health_run},
-	    [USER_KIND_WRITE] = {user_kind_names[USER_KIND_WRITE], queue, gulp, writers,
+	    [USER_KIND_WRITE] = {user_kind_names[USER_KIND_WRITE], queue, batch, writers,
 		user_write_run},
 	    [USER_KIND_BULK] = {user_kind_names[USER_KIND_BULK], queue, 1,
 		user_bulk_workers(options), user_write_run},

@@ -330,7 +330,7 @@ bench_run_two() {
 	bench_load two hashboth hashboth --kind=create --connections=16
 }
 
-# Everything that tells of the programs is on, and asked for.
+# All that reports on the programs is on, and is read.
 bench_setup_observed() {
 	local sink admin_gatewayd admin_accountd
 	bench_setup_read

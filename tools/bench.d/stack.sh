@@ -1,5 +1,5 @@
 #!/bin/bash
-# The processes that tools/bench starts, and what /proc tells of them.
+# The processes that tools/bench starts, and what /proc says about them.
 # shellcheck disable=SC2034,SC2154
 
 declare -A pids=()       # by name

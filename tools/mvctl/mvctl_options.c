@@ -19,8 +19,8 @@
 static const char mvctl_help[] =
     "usage: mvctl [FLAG...] COMMAND [ARGUMENT...]\n"
     "\n"
-    "Calls the services of MockVideo from the command line. What they offer is asked of\n"
-    "themselves, by reflection.\n"
+    "Calls the services of MockVideo from the command line. It learns from the services\n"
+    "themselves what they offer, by reflection.\n"
     "\n"
     "Commands:\n"
     "  list [SERVICE]         the services, or the methods of one\n"

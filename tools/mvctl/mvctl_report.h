@@ -30,7 +30,7 @@ int mvctl_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 int mvctl_no_memory(void);
 
-/* Tells of an error, with all that it says; subject is what it happened to. */
+/* Prints an error with all its details; subject is what it happened to. */
 void mvctl_tell(const char *subject, const struct error *error);
 
 /*
