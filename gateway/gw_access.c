@@ -116,6 +116,13 @@ gw_access_write_error(const struct gw_request *request, const char *message,
 }
 
 void
+gw_access_refused(h2o_req_t *req, int status)
+{
+	req->res.status = status;
+	gw_access_log(NULL, req);
+}
+
+void
 gw_access_error(const struct gw_request *request, const char *message, const struct error *error)
 {
 	gw_access_write_error(request, message, error, NULL);

@@ -14,6 +14,9 @@ void gw_access_error(
 /* The same for one that nobody could serve now, as 503 and 504 say: one line of many. */
 void gw_access_unserved(const struct gw_request *request, const struct error *error);
 
+/* Logs and counts a request that was refused with that status before it came to be answered. */
+void gw_access_refused(h2o_req_t *req, int status);
+
 void gw_access_register(h2o_pathconf_t *pathconf);
 
 #endif

@@ -74,6 +74,8 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
 	"Most calls to services at a time; further requests are answered 429.", NULL},
     [GW_HTTP2] = {"http2", CONF_BOOL, 0, 0, 0, "off", NULL,
 	"Take HTTP/2 without TLS from clients that begin with it (prior knowledge).", NULL},
+    [GW_HTTP2_STREAMS_MAX] = {"http2StreamsMax", CONF_INT, 0, 1, 10000, "100", "requests",
+	"Most requests of an HTTP/2 connection at a time.", NULL},
     [GW_DRAIN_MS] = {"drainMs", CONF_INT, 0, 0, 3600000, "10000", "ms",
 	"Longest time for requests to finish when the gateway is told to stop.", NULL},
     [GW_BATCH_MAX_CALLS] = {"batchMaxCalls", CONF_INT, 0, 1, 1024, "64", "calls",

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <h2o/http2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/rpc/net/rpc_peers.h"
+#include "gateway/gw_http2.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_room.h"
 #include "gateway/gw_tcp.h"
@@ -92,6 +92,9 @@ void
 gw_conn_cut(struct gw_conn *conn)
 {
 	conn->cut = true;
+	if (conn->http2 != NULL) {
+		gw_http2_part(conn->http2);
+	}
 	shutdown(h2o_socket_get_fd(conn->sock), SHUT_RDWR);
 }
 
@@ -116,8 +119,8 @@ gw_conn_is_idle(const struct gw_conn *conn)
 {
 	bool waits = conn->phase == GW_CONN_LINGERING ? true
 		     : conn->sniffed                  ? conn->sock->input->size == 0
-		     : conn->http2                    ? conn->active == 0
-				   : gw_intake_phase(&conn->intake) == GW_INTAKE_IDLE;
+		     : conn->http2 != NULL            ? gw_http2_is_idle(conn->http2)
+					   : gw_intake_phase(&conn->intake) == GW_INTAKE_IDLE;
 
 	return waits && !gw_tcp_has_unread(h2o_socket_get_fd(conn->sock));
 }
@@ -125,13 +128,9 @@ gw_conn_is_idle(const struct gw_conn *conn)
 static void
 gw_conn_begin(struct gw_conn *conn, bool http2)
 {
-	h2o_accept_ctx_t accept = {
-	    .ctx = &conn->loop->context, .hosts = conn->loop->options.globalconf->hosts};
-
 	conn->sniffed = false;
-	conn->http2 = http2;
 	if (http2) {
-		h2o_http2_accept(&accept, conn->sock, conn->connected_at);
+		gw_http2_begin(conn);
 	} else {
 		gw_intake_begin(conn);
 	}
@@ -290,6 +289,16 @@ gw_conn_of(const h2o_req_t *req)
 	return req->conn->callbacks->get_socket(req->conn)->on_close.data;
 }
 
+static void
+gw_conn_count_reset(struct gw_conn *conn)
+{
+	conn->resets++;
+	if (conn->http2 != NULL && conn->resets > GW_CONN_RESETS_MAX && !conn->cut) {
+		log_warn("connection cut: too many of its streams were reset");
+		gw_conn_end(conn, GW_CONN_END_RESETS);
+	}
+}
+
 void
 gw_conn_request_begun(struct gw_conn *conn)
 {
@@ -309,11 +318,13 @@ gw_conn_request_ended(struct gw_conn *conn, bool answered)
 	}
 	if (answered) {
 		conn->resets -= conn->resets > 0;
-		return;
+	} else {
+		gw_conn_count_reset(conn);
 	}
-	conn->resets++;
-	if (conn->http2 && conn->resets > GW_CONN_RESETS_MAX && !conn->cut) {
-		log_warn("connection cut: too many of its streams were reset");
-		gw_conn_end(conn, GW_CONN_END_RESETS);
-	}
+}
+
+void
+gw_conn_stream_ended(struct gw_conn *conn)
+{
+	gw_conn_count_reset(conn);
 }

@@ -25,6 +25,8 @@ enum gw_conn_phase {
 	GW_CONN_LINGERING /* for the end of what it sends to no purpose */
 };
 
+struct gw_http2;
+
 struct gw_conn {
 	TAILQ_ENTRY(gw_conn) link; /* of loop->conns */
 	struct gw_loop *loop;
@@ -33,8 +35,8 @@ struct gw_conn {
 	struct rpc_peer *peer;   /* NULL: addresses are not counted */
 	struct timeval connected_at;
 	bool sniffed;
-	bool http2;
-	bool cut; /* what it still brings is not worth an answer */
+	struct gw_http2 *http2; /* NULL: HTTP/1, or not known yet */
+	bool cut;               /* what it still brings is not worth an answer */
 	struct gw_watch watch;
 	int linger_fd;        /* a second descriptor of the socket; -1: it does not linger */
 	uint64_t requests;    /* that have ended */
@@ -58,6 +60,9 @@ struct gw_conn *gw_conn_of(const h2o_req_t *req);
 /* A request of the connection has begun to be answered; it has ended, with its answer or before it. */
 void gw_conn_request_begun(struct gw_conn *conn);
 void gw_conn_request_ended(struct gw_conn *conn, bool answered);
+
+/* A stream has ended which was no request that began to be answered. */
+void gw_conn_stream_ended(struct gw_conn *conn);
 
 /*
  * To be called before an error is answered while the client may still be

@@ -124,14 +124,7 @@ gw_guard_host(struct gw_guard *guard, struct gw_line value)
 	if (guard->hosts++ > 0) {
 		return "there is more than one Host";
 	}
-	for (size_t i = 0; i < value.len; i++) {
-		unsigned char c = (unsigned char)value.data[i];
-
-		if (c <= ' ' || c >= 0x7f || strchr("\"#,/<>?@\\^`{|}", c) != NULL) {
-			return "Host has a character that is in no host";
-		}
-	}
-	return NULL;
+	return gw_line_is_host(value) ? NULL : "Host has a character that is in no host";
 }
 
 static const char *
@@ -383,6 +376,10 @@ gw_guard_explain(const struct gw_guard *guard, struct error *error)
 	switch (guard->refusal) {
 	case GW_GUARD_NOT_REFUSED: return 0;
 	case GW_GUARD_MALFORMED: break;
+	case GW_GUARD_BODY_TOO_SLOW:
+		error_set(error, STATUS_DEADLINE_EXCEEDED, "BODY_TOO_SLOW",
+		    "the body did not arrive in time");
+		return 408;
 	case GW_GUARD_BODY_TOO_LARGE:
 		error_set(error, STATUS_INVALID_ARGUMENT, "BODY_TOO_LARGE",
 		    "the body may have at most %zu bytes", guard->body_max_bytes);

@@ -42,6 +42,7 @@ enum gw_guard_framing {
 enum gw_guard_refusal {
 	GW_GUARD_NOT_REFUSED,
 	GW_GUARD_MALFORMED,           /* 400 */
+	GW_GUARD_BODY_TOO_SLOW,       /* 408, of HTTP/2 */
 	GW_GUARD_BODY_TOO_LARGE,      /* 413 */
 	GW_GUARD_TARGET_TOO_LONG,     /* 414 */
 	GW_GUARD_UNKNOWN_EXPECTATION, /* 417 */

@@ -1,18 +1,38 @@
 /*
- * The head of an HTTP/2 request, which the library has read already: it is held to
- * what the guard holds HTTP/1 to, where the library is more lenient. Any thread.
+ * The head of an HTTP/2 request, as its fields come. nghttp2 has refused what RFC
+ * 9113 calls malformed by itself; this is what it leaves to the program, and the
+ * limits that the guard has for HTTP/1 (gw_guard.h). Any thread.
  */
 #ifndef GATEWAY_GW_HEAD_H
 #define GATEWAY_GW_HEAD_H
 
 #include <h2o.h>
+#include <stdbool.h>
+#include <stddef.h>
 
-struct error;
+#include "gateway/gw_guard.h"
 
-/*
- * Gives 0, or the HTTP status to refuse the request with, 414, 417 or 431, for which
- * error says why.
- */
-int gw_head_check(const h2o_req_t *req, size_t head_max_bytes, struct error *error);
+/* Zeroed: no field has come yet. */
+struct gw_head {
+	size_t size; /* as it would be on HTTP/1 */
+	unsigned headers;
+	h2o_iovec_t host;
+	unsigned hosts;
+	unsigned expectations;
+	bool expects_continue;
+	bool other_scheme; /* neither http nor https */
+	size_t length;     /* Content-Length; 0: there is none */
+};
+
+/* Puts a field where the library has it; all is copied. What is beyond the limits is only counted. */
+void gw_head_put(struct gw_head *head, h2o_req_t *req, h2o_iovec_t name, h2o_iovec_t value,
+    size_t head_max_bytes);
+
+/* What is wrong with a head that is whole, or NULL. */
+const char *gw_head_problem(const struct gw_head *head, const h2o_req_t *req);
+
+/* Which of the limits it passes. */
+enum gw_guard_refusal gw_head_refusal(
+    const struct gw_head *head, const h2o_req_t *req, size_t head_max_bytes);
 
 #endif

@@ -35,6 +35,19 @@ gw_line_is_token(const char *text, size_t len)
 }
 
 bool
+gw_line_is_host(struct gw_line text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.data[i];
+
+		if (c <= ' ' || c >= 0x7f || strchr("\"#,/<>?@\\^`{|}", c) != NULL) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool
 gw_line_is(struct gw_line text, const char *word)
 {
 	return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0;

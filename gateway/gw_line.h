@@ -36,6 +36,9 @@ bool gw_line_is_token(const char *text, size_t len);
 /* True when text is word, which is in lower case, without regard to case. */
 bool gw_line_is(struct gw_line text, const char *word);
 
+/* True for a host, with a port or not, which may be empty: no character of it is in no host, a user's @ included. */
+bool gw_line_is_host(struct gw_line text);
+
 /* Text without the blanks and tabs around it. */
 struct gw_line gw_line_trim(struct gw_line text);
 

@@ -48,6 +48,7 @@ struct gw_loop_options {
 	struct gw_room *room;
 	struct rpc_peers *peers; /* NULL: addresses are not counted */
 	bool http2;
+	uint32_t http2_streams_max;
 	int64_t header_timeout_ns;
 	int64_t body_timeout_ns;
 	int64_t send_timeout_ns;

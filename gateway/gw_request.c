@@ -9,12 +9,12 @@
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conn.h"
-#include "gateway/gw_head.h"
 #include "gateway/gw_input.h"
 #include "gateway/gw_media.h"
 #include "gateway/gw_pages.h"
 #include "gateway/gw_problem.h"
 #include "gateway/gw_reply.h"
+#include "gateway/gw_stream.h"
 #include "gateway/gw_target.h"
 #include "gateway/gw_telemetry.h"
 #include "gateway/gw_unsupported.h"
@@ -195,8 +195,7 @@ gw_request_guard(struct gw_request *request, struct error *error)
 		return 503;
 	}
 	if (request->conn->http2) {
-		return gw_head_check(
-		    request->req, request->loop->options.api->head_max_bytes, error);
+		return gw_stream_explain(request->req, error);
 	}
 	request->req->http1_is_persistent = guard->refusal == GW_GUARD_NOT_REFUSED &&
 					    guard->persistent &&
@@ -204,11 +203,10 @@ gw_request_guard(struct gw_request *request, struct error *error)
 	return gw_guard_explain(guard, error);
 }
 
-/* A header that may be there once; empty, which fits nothing, when it is there more often. */
-static struct route_text
+struct route_text
 gw_request_header(void *closure, const char *name)
 {
-	const h2o_headers_t *headers = &((struct gw_request *)closure)->req->headers;
+	const h2o_headers_t *headers = closure;
 	struct route_text found = {NULL, 0};
 
 	for (size_t i = 0; i < headers->size; i++) {
@@ -248,8 +246,9 @@ gw_request_route(struct gw_request *request, struct error *error)
 	const struct route_text verb = {method->base, method->len};
 	const char *allow = NULL;
 
-	switch (route_find(request->loop->options.view->routes, verb, request->path,
-	    gw_request_header, request, request->loop->scratch, &request->match, &allow, error)) {
+	switch (
+	    route_find(request->loop->options.view->routes, verb, request->path, gw_request_header,
+		&request->req->headers, request->loop->scratch, &request->match, &allow, error)) {
 	case ROUTE_FOUND: request->route = request->match.route->binding->path; return 0;
 	case ROUTE_WRONG_VERB: return gw_request_wrong_verb(request, allow, error);
 	case ROUTE_MALFORMED:

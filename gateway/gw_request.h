@@ -70,6 +70,12 @@ void gw_request_register(h2o_pathconf_t *pathconf);
 /* The id of a request as the caller gave it, or a new one. Fills id. */
 void gw_request_id(h2o_req_t *req, char id[GW_REQUEST_ID_MAX + 1]);
 
+/*
+ * The value of the header of that name, in lower case or not, among the h2o_headers_t
+ * that closure is; empty, which fits nothing, when it is there more than once.
+ */
+struct route_text gw_request_header(void *closure, const char *name);
+
 /* Moves the request on; the only place where state is set. */
 void gw_request_move(struct gw_request *request, enum gw_request_state state);
 

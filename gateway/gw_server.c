@@ -15,7 +15,6 @@
 #include "gateway/gw_loop.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_room.h"
-#include "gateway/gw_stray.h"
 
 /*
  * Of the threads that answer HTTP: more of them than half of the processors make
@@ -110,13 +109,10 @@ gw_server_configure(struct gw_server *server, const struct conf *conf, size_t bo
 	globalconf->http1.req_timeout =
 	    (uint64_t)(conf_int(conf, GW_IDLE_TIMEOUT_MS) + conf_int(conf, GW_HEADER_TIMEOUT_MS) +
 		       conf_int(conf, GW_BODY_TIMEOUT_MS));
-	globalconf->http2.idle_timeout = (uint64_t)conf_int(conf, GW_IDLE_TIMEOUT_MS);
 	host = h2o_config_register_host(globalconf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
-	host->http2.push_preload = 0;
 	path = &host->fallback_path;
 	path->error_log.emit_request_errors = 0;
 	gw_request_register(path);
-	gw_stray_register(path);
 	gw_access_register(path);
 }
 
@@ -143,6 +139,7 @@ gw_server_loop_options(struct gw_server *server, const struct conf *conf, const 
 	    .room = &server->room,
 	    .peers = server->peers,
 	    .http2 = conf_bool(conf, GW_HTTP2),
+	    .http2_streams_max = (uint32_t)conf_int(conf, GW_HTTP2_STREAMS_MAX),
 	    .header_timeout_ns = conf_int(conf, GW_HEADER_TIMEOUT_MS) * CLOCK_NS_PER_MS,
 	    .body_timeout_ns = conf_int(conf, GW_BODY_TIMEOUT_MS) * CLOCK_NS_PER_MS,
 	    .send_timeout_ns = conf_int(conf, GW_SEND_TIMEOUT_MS) * CLOCK_NS_PER_MS,

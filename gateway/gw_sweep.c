@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "gateway/gw_conn.h"
+#include "gateway/gw_http2.h"
 #include "gateway/gw_tcp.h"
 
 /* While draining, how long a connection that has brought no request yet may wait with it. */
@@ -109,8 +110,9 @@ gw_sweep_conn(struct gw_conn *conn, int64_t now_ns)
 		gw_conn_end(conn, GW_CONN_END_SEND);
 		return;
 	}
-	if (conn->http2) {
-		return; /* the library's own idle timeout and GOAWAY see to it */
+	if (conn->http2 != NULL) {
+		gw_http2_sweep(conn->http2, now_ns);
+		return;
 	}
 	if (conn->sniffed) {
 		gw_sweep_note(conn, conn->sock->input->size == 0 ? GW_CONN_IDLE : GW_CONN_HEAD);

@@ -1,0 +1,87 @@
+/*
+ * A stream of HTTP/2: a request of the library's, made of what nghttp2 has read
+ * of it, and its answer, which nghttp2 takes as the client lets it. Thread of the
+ * connection's loop.
+ *
+ *	HEAD -> BODY -> ANSWERING -> freed when nghttp2 has closed it
+ *
+ * Each can end in being freed. A request that is refused is answered like all
+ * others, without the rest of it.
+ */
+#ifndef GATEWAY_GW_STREAM_H
+#define GATEWAY_GW_STREAM_H
+
+#include <h2o.h>
+#include <nghttp2/nghttp2.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "common/buf.h"
+#include "gateway/gw_head.h"
+#include "gateway/gw_patience.h"
+
+struct gw_http2;
+
+enum gw_stream_state {
+	GW_STREAM_HEAD,
+	GW_STREAM_BODY,
+	GW_STREAM_ANSWERING
+};
+
+struct gw_stream {
+	LIST_ENTRY(gw_stream) link;        /* of http2->streams */
+	TAILQ_ENTRY(gw_stream) taken_link; /* of http2->taken */
+	struct gw_http2 *http2;
+	int32_t id;
+	enum gw_stream_state state;
+	int64_t since_ns; /* in it */
+	struct gw_head head;
+	struct buf body;
+	size_t body_max_bytes;
+
+	/* Why it is refused. */
+	enum gw_guard_refusal refusal;
+	const char *problem; /* with GW_GUARD_MALFORMED */
+	bool malformed;      /* nghttp2 has found so, and resets it */
+
+	/* The answer. */
+	h2o_ostream_t ostream;
+	H2O_VECTOR(h2o_iovec_t) bufs; /* of the answer, to be taken by nghttp2 */
+	size_t next;                  /* the first of them with bytes to be taken */
+	size_t waiting;               /* bytes of them */
+	h2o_send_state_t send_state;
+	bool begun;                  /* nghttp2 has its head */
+	bool taken;                  /* it is in http2->taken */
+	bool reset;                  /* by us, since its client was too slow */
+	struct gw_patience patience; /* until the client takes waiting bytes */
+
+	h2o_req_t req; /* the last member, as it is large and has a constructor of its own */
+};
+
+TAILQ_HEAD(gw_streams_taken, gw_stream);
+
+/* The stream of a request. */
+struct gw_stream *gw_stream_of(const h2o_req_t *req);
+
+/* A stream whose head begins; NULL without memory. */
+struct gw_stream *gw_stream_new(struct gw_http2 *http2, int32_t id);
+
+/* Gives up what is asked for, if it was not answered, and clears *stream. */
+void gw_stream_free(struct gw_stream **stream);
+
+/* What comes: fields, the end of the head, parts of the body, the end of all. */
+void gw_stream_put_field(struct gw_stream *stream, h2o_iovec_t name, h2o_iovec_t value);
+void gw_stream_end_head(struct gw_stream *stream);
+void gw_stream_put_body(struct gw_stream *stream, const uint8_t *data, size_t len);
+void gw_stream_end(struct gw_stream *stream);
+
+/* All bytes of the answer were taken, and there are more to come: asks for them. */
+void gw_stream_proceed(struct gw_stream *stream);
+
+/* Ends it if its client was too slow. */
+void gw_stream_sweep(struct gw_stream *stream, int64_t now_ns);
+
+/* Gives 0, or the HTTP status to refuse the request with, for which error says why. */
+int gw_stream_explain(const h2o_req_t *req, struct error *error);
+
+#endif
