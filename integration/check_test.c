@@ -20,7 +20,7 @@
 #include "integration/process.h"
 #include "tests/certificate.h"
 
-#define FLAGS_MAX 5
+#define FLAGS_MAX 8
 #define HOUR_S    3600L
 
 /* A path of 108 bytes, which is one more than a socket's may have. */
@@ -69,6 +69,13 @@ static const struct refusal refusals[] = {
     {"accountd", {"--store=sqlite:nowhere/users.db"}, "folder 'nowhere'"},
     {"accountd", {"--store=mysql", "--db-host=a:0"}, "database host 'a'"},
     {"accountd", {"--store=mysql", "--db-host=" LONG_PATH}, "at most 107 bytes"},
+    {"accountd", {"--store=mysql", "--db-tls=verify", "--db-tls-ca=absent.pem"}, "absent.pem"},
+    {"accountd", {"--store=mysql", "--db-tls=verify-ca"}, "needs dbTlsCa"},
+    {"accountd", {"--store=mysql", "--db-tls=required", "--db-tls-cert=accountd.pem"}, "dbTlsKey"},
+    {"accountd",
+	{"--store=mysql", "--db-tls=required", "--db-tls-cert=accountd.pem",
+	    "--db-tls-key=authority.pem"},
+	"authority.pem"},
     {"accountd", {"--listen=foo"},
 	"listen \"foo\": it must begin with tcp:// tls+tcp:// or ipc://"},
     {"accountd", {"--listen=inproc://a"}, "it must begin with"},
@@ -163,6 +170,10 @@ what_is_right_is_taken_by_the_check(void **state)
 	    {"accountd", {"--listen=tcp://:7002", "--admin-listen=off"}, ""},
 	    {"accountd", {"--listen=foo", "--port=7001"}, ""},
 	    {"accountd", {"--store=mysql", "--db-host=a,b:3307,/run/mysqld/mysqld.sock"}, ""},
+	    {"accountd",
+		{"migrate", "--store=mysql", "--db-tls=verify", "--db-tls-ca=authority.pem",
+		    "--db-tls-cert=accountd.pem", "--db-tls-key=accountd.key"},
+		""},
 	    {"accountd", {"migrate", "--listen=foo", "--tls-cert=a", "--tls-key=b"}, ""},
 	    {"gatewayd", {NULL}, ""},
 	    {"gatewayd", {"--backends=dns:///a:1,tls+tcp://b:1", "--backend-tls-ca=authority.pem"},

@@ -194,8 +194,9 @@ static bool
 mariadb_run(struct mariadb *db)
 {
 	char datadir[128], tmpdir[128], socket_path[128], port[32], pid_file[128];
-	char *argv[] = {"mariadbd", "--no-defaults", datadir, tmpdir, socket_path, port, pid_file,
-	    "--bind-address=" MARIADB_HOST, "--skip-name-resolve", "--user=root", NULL};
+	char *argv[10 + MARIADB_FLAGS_MAX] = {"mariadbd", "--no-defaults", datadir, tmpdir,
+	    socket_path, port, pid_file, "--bind-address=" MARIADB_HOST, "--skip-name-resolve"};
+	size_t count = 9;
 	int log = mariadb_open_log(db);
 
 	snprintf(datadir, sizeof(datadir), "--datadir=%s/data", db->dir);
@@ -203,8 +204,11 @@ mariadb_run(struct mariadb *db)
 	snprintf(socket_path, sizeof(socket_path), "--socket=%s", db->socket);
 	snprintf(port, sizeof(port), "--port=%u", db->port);
 	snprintf(pid_file, sizeof(pid_file), "--pid-file=%s/pid", db->dir);
-	if (geteuid() != 0) {
-		argv[9] = NULL;
+	if (geteuid() == 0) {
+		argv[count++] = "--user=root";
+	}
+	for (size_t i = 0; i < MARIADB_FLAGS_MAX && db->flags[i] != NULL; i++) {
+		argv[count++] = (char *)db->flags[i];
 	}
 	db->pid = mariadb_spawn(argv, log, true);
 	close(log);

@@ -12,13 +12,16 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define MARIADB_HOST     "127.0.0.1"
-#define MARIADB_DATABASE "mockvideo"
-#define MARIADB_USER     "mockvideo"
-#define MARIADB_PASSWORD "a secret"
+#define MARIADB_HOST      "127.0.0.1"
+#define MARIADB_DATABASE  "mockvideo"
+#define MARIADB_USER      "mockvideo"
+#define MARIADB_PASSWORD  "a secret"
+
+#define MARIADB_FLAGS_MAX 8
 
 /* Zeroed: not there. All members may be read. */
 struct mariadb {
+	const char *flags[MARIADB_FLAGS_MAX]; /* of the server, beside its own; set by the test */
 	char dir[96];
 	char socket[112];
 	unsigned port;

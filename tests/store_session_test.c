@@ -11,6 +11,7 @@
 #include "services/accountd/mysql_conn.h"
 #include "services/accountd/mysql_hosts.h"
 #include "services/accountd/mysql_login.h"
+#include "services/accountd/mysql_tls.h"
 #include "tests/mariadb.h"
 #include "tests/store_suite.h"
 
@@ -159,9 +160,11 @@ each_variable_is_set_for_the_session(void **state)
 	struct error error = {.code = STATUS_OK};
 	struct mysql_hosts *hosts = mysql_hosts_new(MARIADB_HOST, mariadb.port, &error);
 	struct mysql_login *login = mysql_login_new(options.user, options.password);
+	const struct mysql_tls plain = {STORE_TLS_OFF, "", "", ""};
 	const struct mysql_target target = {.hosts = hosts,
 	    .database = MARIADB_DATABASE,
 	    .login = login,
+	    .tls = &plain,
 	    .connect_timeout_ms = 10000};
 	struct mysql_conn *conn = mysql_conn_new(&target);
 

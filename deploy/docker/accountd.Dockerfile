@@ -11,10 +11,11 @@ RUN ninja build/release/accountd build/release/mvctl \
  && strip build/release/accountd build/release/mvctl
 
 FROM $BASE
-# libmariadb3 brings the plug-ins by which it authenticates, caching_sha2_password among them.
+# libmariadb3 brings the plug-ins by which it authenticates, caching_sha2_password among them;
+# ca-certificates are whom dbTls=verify trusts without dbTlsCa.
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-	libcurl4 libmariadb3 libmicrohttpd12 libnng1 libprotobuf-c1 libsodium23 libssl3 libsqlite3-0 libutf8proc2 libyajl2 \
+	ca-certificates libcurl4 libmariadb3 libmicrohttpd12 libnng1 libprotobuf-c1 libsodium23 libssl3 libsqlite3-0 libutf8proc2 libyajl2 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
  && install -d -o 65532 -g 0 -m 0770 /var/lib/mockvideo
 COPY --from=build /src/build/release/accountd /src/build/release/mvctl /usr/local/bin/

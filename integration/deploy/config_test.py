@@ -28,7 +28,7 @@ def schema_keys(chart):
 def mounted(text):
     """Puts what a pod mounts into a folder here, with a certificate, and gives the text with its paths."""
     root = os.path.join(charts.WORK, "mounted")
-    for folder in ("tls", "backend-tls"):
+    for folder in ("tls", "backend-tls", "db-tls"):
         path = os.path.join(root, "etc/mockvideo", folder)
         if not os.path.exists(path):
             os.makedirs(path)

@@ -209,6 +209,25 @@ def certificates():
         assert not [key for key in plain if "Tls" in key or key.startswith("tls")]
 
 
+@test("the database's certificates are mounted where the configuration files of service and migration say")
+def database_certificates():
+    docs = render("accountd", [charts.ROOT + "/deploy/helm/ci/accountd-tls.yaml"])
+    for kind in ("Deployment", "Job"):
+        spec = one(docs, kind)["spec"]["template"]["spec"]
+        mount = next(m for m in spec["containers"][0]["volumeMounts"] if m["name"] == "database-tls")
+        sources = next(v for v in spec["volumes"] if v["name"] == "database-tls")["projected"]["sources"]
+        files = [item["path"] for source in sources for item in source["secret"]["items"]]
+        volume = next(v for v in spec["volumes"] if v["name"] == "config")["configMap"]["name"]
+        text = next(d for d in docs if d["kind"] == "ConfigMap" and d["metadata"]["name"] == volume)["data"]["accountd.conf"]
+        keys = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        assert keys["dbTls"] == "verify"
+        for key in ("dbTlsCa", "dbTlsCert", "dbTlsKey"):
+            folder, file = os.path.split(keys[key])
+            assert folder == mount["mountPath"] and file in files
+    less = render("accountd", sets=[*charts.LEAST["accountd"], "database.tls.caSecret=ca", "config.dbTls=verify-ca"])
+    assert conf(less, "accountd")["dbTls"] == "verify-ca"
+
+
 @test("all that the migration needs is a hook that comes before it")
 def migration():
     for name, chart, docs in all_rendered():

@@ -8,6 +8,10 @@
 #include "common/version.h"
 #include "services/accountd/user_service.h"
 
+/* In the order of enum store_tls. */
+static const char *const accountd_db_tls[] = {
+    "off", "preferred", "required", "verify-ca", "verify", NULL};
+
 static const struct conf_row accountd_rows[ACCOUNTD_CONF_COUNT] = {
     [ACCOUNTD_LISTEN] = {"listen", CONF_TEXT, 0, 1, 1024, "tcp://127.0.0.1:7001", NULL,
 	"URLs to answer calls on, with commas: tcp://HOST:PORT, tls+tcp://HOST:PORT, ipc://PATH; "
@@ -43,6 +47,20 @@ static const struct conf_row accountd_rows[ACCOUNTD_CONF_COUNT] = {
 	"Password of the database's user.", NULL},
     [ACCOUNTD_DB_CONNECT_TIMEOUT_MS] = {"dbConnectTimeoutMs", CONF_INT, 0, 100, 60000, "2000", "ms",
 	"Longest time to connect to the database.", NULL},
+    [ACCOUNTD_DB_TLS] = {"dbTls", CONF_CHOICE, 0, 0, 0, "preferred", NULL,
+	"TLS to the database: preferred if it offers it; required; verify-ca, with a certificate "
+	"of dbTlsCa; verify, also with the name of dbHost. Unix sockets have none.",
+	accountd_db_tls},
+    [ACCOUNTD_DB_TLS_CA] = {"dbTlsCa", CONF_TEXT, 0, 0, 4096, NULL, NULL,
+	"Whose certificate the database must show, and lists (CRL) of revoked ones: a PEM file, "
+	"read for each connection; empty, with dbTls=verify: whom the system trusts.",
+	NULL},
+    [ACCOUNTD_DB_TLS_CERT] = {"dbTlsCert", CONF_TEXT, 0, 0, 4096, NULL, NULL,
+	"Certificate that is shown to the database, with its chain: a PEM file, read for each "
+	"connection.",
+	NULL},
+    [ACCOUNTD_DB_TLS_KEY] = {"dbTlsKey", CONF_TEXT, 0, 0, 4096, NULL, NULL,
+	"Private key of dbTlsCert: a PEM file, read for each connection.", NULL},
     [ACCOUNTD_STORE_WORKERS] = {"storeWorkers", CONF_INT, 0, 1, 64, "4", NULL,
 	"Threads, each with a connection, that read and write the store.", NULL},
     [ACCOUNTD_COALESCE_MAX] = {"coalesceMax", CONF_INT, 0, 1, USER_COALESCE_MAX, "64", "calls",

@@ -43,7 +43,11 @@ accountd_store_options(const struct conf *conf)
 	    .database = conf_text(conf, ACCOUNTD_DB_NAME),
 	    .user = conf_text(conf, ACCOUNTD_DB_USER),
 	    .password = conf_text(conf, ACCOUNTD_DB_PASSWORD),
-	    .connect_timeout_ms = (uint32_t)conf_int(conf, ACCOUNTD_DB_CONNECT_TIMEOUT_MS)};
+	    .connect_timeout_ms = (uint32_t)conf_int(conf, ACCOUNTD_DB_CONNECT_TIMEOUT_MS),
+	    .tls = (enum store_tls)conf_choice(conf, ACCOUNTD_DB_TLS),
+	    .tls_ca_file = conf_text(conf, ACCOUNTD_DB_TLS_CA),
+	    .tls_cert_file = conf_text(conf, ACCOUNTD_DB_TLS_CERT),
+	    .tls_key_file = conf_text(conf, ACCOUNTD_DB_TLS_KEY)};
 }
 
 bool
@@ -89,6 +93,30 @@ accountd_check_store(const struct conf *conf, const char *command, struct error 
 		return false;
 	}
 	store_close(&store);
+	return true;
+}
+
+/* The files that connections to the database will read; libmariadb does not name them. */
+static bool
+accountd_check_store_tls(const struct conf *conf, const char *command, struct error *error)
+{
+	const struct store_options store = accountd_store_options(conf);
+	const struct rpc_tls_options options = {
+	    .server = store.tls_ca_file[0] == '\0', /* which may do without an authority */
+	    .ca_file = store.tls_ca_file,
+	    .cert_file = store.tls_cert_file,
+	    .key_file = store.tls_key_file};
+	struct rpc_tls *tls;
+
+	(void)command;
+	if (strcmp(store.url, "mysql") != 0 ||
+	    (options.ca_file[0] == '\0' && options.cert_file[0] == '\0')) {
+		return true;
+	}
+	if (rpc_tls_open(&tls, &options, error) != STATUS_OK) {
+		return false;
+	}
+	rpc_tls_close(&tls);
 	return true;
 }
 
@@ -181,9 +209,9 @@ accountd_check_listen(const struct conf *conf, const char *command, struct error
 	return true;
 }
 
-bool (*const accountd_start_checks[])(
-    const struct conf *conf, const char *command, struct error *error) = {
-    accountd_check_command, accountd_check_store, accountd_check_tls, accountd_check_listen, NULL};
+bool (*const accountd_start_checks[])(const struct conf *conf, const char *command,
+    struct error *error) = {accountd_check_command, accountd_check_store, accountd_check_store_tls,
+    accountd_check_tls, accountd_check_listen, NULL};
 
 enum status_code
 accountd_probe(const struct conf *conf, struct error *error)

@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <mysqld_error.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +12,17 @@
 
 #include "common/clock.h"
 #include "services/accountd/mysql_hosts.h"
-#include "services/accountd/mysql_login.h"
-
-/* Room for libmariadb's coroutine. */
-#define MYSQL_STACK_BYTES ((size_t)256 * 1024)
 
 /* Of MySQL only, so not in MariaDB's header. */
 #define ER_QUERY_TIMEOUT 3024
 #define ER_CLIENT_IDLE   4031
 
-static void
-mysql_library_start(void)
-{
-	mysql_library_init(0, NULL, NULL);
-}
-
 struct mysql_conn *
 mysql_conn_new(const struct mysql_target *target)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct mysql_conn *conn = calloc(1, sizeof(*conn));
 
-	pthread_once(&once, mysql_library_start);
+	mysql_connect_start();
 	if (conn != NULL) {
 		conn->target = target;
 	}
@@ -76,7 +64,9 @@ mysql_conn_wait(struct mysql_conn *conn, MYSQL *mysql, int status)
 		ready = poll(&fd, 1, left_ms > INT_MAX ? INT_MAX : (int)left_ms);
 	} while ((ready < 0 && errno == EINTR) || (ready == 0 && left_ms > INT_MAX));
 	if (ready <= 0) {
+		/* With TLS libmariadb takes no notice of the time, but of the end. */
 		conn->timed_out = true;
+		shutdown(fd.fd, SHUT_RDWR);
 		return MYSQL_WAIT_TIMEOUT;
 	}
 	return (fd.revents & POLLIN ? MYSQL_WAIT_READ : 0) |
@@ -85,7 +75,7 @@ mysql_conn_wait(struct mysql_conn *conn, MYSQL *mysql, int status)
 	       (fd.revents & (POLLERR | POLLHUP | POLLNVAL) ? status & ~MYSQL_WAIT_TIMEOUT : 0);
 }
 
-static void
+void
 mysql_conn_note(struct mysql_conn *conn, unsigned number, const char *text)
 {
 	conn->error = number;
@@ -169,53 +159,6 @@ mysql_conn_fail(struct mysql_conn *conn, unsigned number, const char *text)
 	return end;
 }
 
-static void
-mysql_conn_options(MYSQL *mysql, bool tcp)
-{
-	enum mysql_protocol_type protocol = tcp ? MYSQL_PROTOCOL_TCP : MYSQL_PROTOCOL_SOCKET;
-	size_t stack_bytes = MYSQL_STACK_BYTES;
-	unsigned write_timeout_s = 1; /* only for the farewell of mysql_close */
-	unsigned local_infile = 0;
-
-	mysql_options(mysql, MYSQL_OPT_NONBLOCK, &stack_bytes);
-	mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &write_timeout_s);
-	mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-	mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &local_infile);
-	mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
-}
-
-/* Connects to address, a numeric one or a socket's path. */
-static bool
-mysql_conn_connect(struct mysql_conn *conn, const char *address, unsigned port)
-{
-	bool tcp = address[0] != '/';
-	MYSQL *mysql = mysql_init(NULL);
-	MYSQL *connected = NULL;
-	struct mysql_credentials as;
-	int status;
-
-	if (mysql == NULL || !mysql_login_get(conn->target->login, &as)) {
-		mysql_close(mysql);
-		mysql_conn_note(conn, CR_OUT_OF_MEMORY, "out of memory");
-		return false;
-	}
-	mysql_conn_options(mysql, tcp);
-	status = mysql_real_connect_start(&connected, mysql, tcp ? address : NULL, as.user,
-	    as.password, conn->target->database, port, tcp ? NULL : address, CLIENT_FOUND_ROWS);
-	while (status != 0) {
-		status = mysql_real_connect_cont(
-		    &connected, mysql, mysql_conn_wait(conn, mysql, status));
-	}
-	mysql_credentials_fini(&as);
-	if (connected == NULL) {
-		mysql_conn_note(conn, mysql_errno(mysql), mysql_error(mysql));
-		mysql_close(mysql);
-		return false;
-	}
-	conn->mysql = mysql;
-	return true;
-}
-
 /* A connection that could not be set up is none. */
 static bool
 mysql_conn_set_up(struct mysql_conn *conn)
@@ -241,7 +184,8 @@ mysql_conn_try_host(struct mysql_conn *conn, unsigned index, int64_t limit_ns)
 		mysql_conn_note(conn, CR_UNKNOWN_HOST, addresses.why);
 	}
 	for (unsigned i = 0; i < addresses.count && !ok && !conn->timed_out; i++) {
-		ok = mysql_conn_connect(conn, addresses.text[i], addresses.port) &&
+		ok = mysql_connect(conn, mysql_hosts_name(conn->target->hosts, index),
+			 addresses.text[i], addresses.port) &&
 		     mysql_conn_set_up(conn);
 	}
 	conn->deadline_ns = deadline_ns;

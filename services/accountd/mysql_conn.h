@@ -16,6 +16,7 @@
 struct mysql_conn;
 struct mysql_hosts;
 struct mysql_login;
+struct mysql_tls;
 
 /* How a call ended. */
 enum mysql_end {
@@ -34,6 +35,7 @@ struct mysql_target {
 	const struct mysql_hosts *hosts; /* the first that answers is used */
 	const char *database;
 	struct mysql_login *login; /* asked for each connection */
+	const struct mysql_tls *tls;
 	uint32_t connect_timeout_ms;
 };
 

@@ -1,5 +1,6 @@
 /*
- * The inside of struct mysql_conn, for mysql_conn.c, which connects,
+ * The inside of struct mysql_conn, for mysql_conn.c, which opens and closes,
+ * mysql_connect.c and mysql_tls.c, which connect to one server,
  * mysql_session.c, which sets a session up, and mysql_stmt.c, which runs
  * statements. The one file that includes <mysql.h>.
  */
@@ -10,6 +11,7 @@
 
 #include "common/buf.h"
 #include "services/accountd/mysql_conn.h"
+#include "services/accountd/mysql_tls.h"
 
 #define MYSQL_CELL_BYTES 4096
 #define MYSQL_PARAMS_MAX 512
@@ -49,6 +51,24 @@ struct mysql_conn {
  * past the deadline the call is told to give up.
  */
 int mysql_conn_wait(struct mysql_conn *conn, MYSQL *mysql, int status);
+
+/* Starts libmariadb, once in the process. Any thread. */
+void mysql_connect_start(void);
+
+/*
+ * Connects to address, a numeric one of the host with the name, or a socket's
+ * path, until the deadline. False: not connected, and the error is noted.
+ */
+bool mysql_connect(struct mysql_conn *conn, const char *name, const char *address, unsigned port);
+
+/* Tells libmariadb how a connection that is to be made is encrypted. */
+void mysql_tls_set(MYSQL *mysql, const struct mysql_tls *tls);
+
+/* Whether the server's first packet, with its head, is a greeting that offers TLS. */
+bool mysql_tls_is_offered(const unsigned char *packet, size_t len);
+
+/* Notes what went wrong. */
+void mysql_conn_note(struct mysql_conn *conn, unsigned number, const char *text);
 
 /* Sets the session's variables and reads those that statements depend on; after connecting. */
 enum mysql_end mysql_session_set_up(struct mysql_conn *conn);

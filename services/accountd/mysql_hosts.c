@@ -35,7 +35,7 @@ struct mysql_lookup {
 	bool done;
 	bool given_up;
 	struct mysql_addresses addresses;
-	char name[256];
+	char name[MYSQL_NAME_LENGTH];
 };
 
 static bool
@@ -137,6 +137,12 @@ unsigned
 mysql_hosts_count(const struct mysql_hosts *hosts)
 {
 	return hosts->count;
+}
+
+const char *
+mysql_hosts_name(const struct mysql_hosts *hosts, unsigned index)
+{
+	return hosts->rows[index].name;
 }
 
 static void

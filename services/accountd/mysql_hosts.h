@@ -14,6 +14,7 @@ struct mysql_hosts;
 #define MYSQL_HOSTS_MAX      16
 #define MYSQL_ADDRESSES_MAX  8
 #define MYSQL_ADDRESS_LENGTH 128
+#define MYSQL_NAME_LENGTH    256 /* of a host; longer ones are of none */
 
 struct mysql_addresses {
 	char text[MYSQL_ADDRESSES_MAX][MYSQL_ADDRESS_LENGTH]; /* numeric, or a socket's path */
@@ -32,6 +33,9 @@ void mysql_hosts_free(struct mysql_hosts **hosts);
 
 /* At least one: an empty list is this machine. */
 unsigned mysql_hosts_count(const struct mysql_hosts *hosts);
+
+/* The name of a host as it was given: also a numeric address, or a socket's path. */
+const char *mysql_hosts_name(const struct mysql_hosts *hosts, unsigned index);
 
 /*
  * Gives the addresses of the host at index, at the latest when the deadline

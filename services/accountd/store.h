@@ -32,6 +32,15 @@ struct store_conn;
 
 #define STORE_PAGE_KEY_BYTES 32
 
+/* How connections to a database by TCP are encrypted. */
+enum store_tls {
+	STORE_TLS_OFF,
+	STORE_TLS_PREFERRED, /* if the server offers it */
+	STORE_TLS_REQUIRED,  /* whoever the server is */
+	STORE_TLS_VERIFY_CA, /* its certificate is of the authority */
+	STORE_TLS_VERIFY     /* and for the name of the host that is connected to */
+};
+
 struct store_options {
 	const char *url;  /* "mysql" or "sqlite:PATH" */
 	const char *host; /* the rest is for mysql */
@@ -40,6 +49,10 @@ struct store_options {
 	const char *user;
 	const char *password;
 	uint32_t connect_timeout_ms;
+	enum store_tls tls;
+	const char *tls_ca_file; /* PEM files; NULL or empty: none */
+	const char *tls_cert_file;
+	const char *tls_key_file;
 };
 
 /* Rows to be listed; what is NULL or -1 (account_id: 0) was not given: every row passes. */

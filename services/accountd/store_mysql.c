@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "services/accountd/mysql_hosts.h"
 #include "services/accountd/mysql_login.h"
+#include "services/accountd/mysql_tls.h"
 
 #define STORE_MYSQL_CONNECT_MS 2000
 #define STORE_MYSQL_PORT       3306
@@ -18,7 +19,8 @@ struct store_mysql {
 	struct mysql_target target;
 	struct mysql_hosts *hosts;
 	struct mysql_login *login;
-	char *database;
+	struct mysql_tls tls;
+	char *database, *ca_file, *cert_file, *key_file;
 };
 
 static const struct store_ops store_mysql_ops;
@@ -31,6 +33,9 @@ store_mysql_close(struct store *base)
 	mysql_hosts_free(&store->hosts);
 	mysql_login_free(&store->login);
 	free(store->database);
+	free(store->ca_file);
+	free(store->cert_file);
+	free(store->key_file);
 	free(store);
 }
 
@@ -38,6 +43,28 @@ static bool
 store_mysql_set_login(struct store *base, const char *user, const char *password)
 {
 	return mysql_login_set(((struct store_mysql *)base)->login, user, password);
+}
+
+/* NULL stands for the empty text. Gives NULL without memory. */
+static char *
+store_mysql_copy(const char *text)
+{
+	return strdup(text == NULL ? "" : text);
+}
+
+/* False without memory. */
+static bool
+store_mysql_copy_options(struct store_mysql *store, const struct store_options *options)
+{
+	store->database = store_mysql_copy(options->database);
+	store->ca_file = store_mysql_copy(options->tls_ca_file);
+	store->cert_file = store_mysql_copy(options->tls_cert_file);
+	store->key_file = store_mysql_copy(options->tls_key_file);
+	store->login = mysql_login_new(options->user, options->password);
+	store->tls =
+	    (struct mysql_tls){options->tls, store->ca_file, store->cert_file, store->key_file};
+	return store->database != NULL && store->ca_file != NULL && store->cert_file != NULL &&
+	       store->key_file != NULL && store->login != NULL;
 }
 
 enum status_code
@@ -49,14 +76,14 @@ store_mysql_open(struct store **out, const struct store_options *options, struct
 		return store_error_memory(error);
 	}
 	store->base.ops = &store_mysql_ops;
-	store->database = strdup(options->database == NULL ? "" : options->database);
-	store->login = mysql_login_new(options->user, options->password);
-	if (store->database == NULL || store->login == NULL) {
+	if (!store_mysql_copy_options(store, options)) {
 		store_mysql_close(&store->base);
 		return store_error_memory(error);
 	}
-	store->hosts = mysql_hosts_new(
-	    options->host, options->port == 0 ? STORE_MYSQL_PORT : options->port, error);
+	if (mysql_tls_check(&store->tls, error)) {
+		store->hosts = mysql_hosts_new(
+		    options->host, options->port == 0 ? STORE_MYSQL_PORT : options->port, error);
+	}
 	if (store->hosts == NULL) {
 		store_mysql_close(&store->base);
 		return error == NULL ? STATUS_INVALID_ARGUMENT : error->code;
@@ -65,6 +92,7 @@ store_mysql_open(struct store **out, const struct store_options *options, struct
 	    .hosts = store->hosts,
 	    .database = store->database,
 	    .login = store->login,
+	    .tls = &store->tls,
 	    .connect_timeout_ms = options->connect_timeout_ms == 0 ? STORE_MYSQL_CONNECT_MS
 								   : options->connect_timeout_ms,
 	};

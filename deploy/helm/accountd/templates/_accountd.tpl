@@ -17,6 +17,14 @@
 {{- $_ := set $keys "tlsClientCa" "/etc/mockvideo/tls/ca.crt" }}
 {{- end }}
 {{- end }}
+{{- if .Values.database.tls.caSecret }}
+{{- $_ := set $keys "dbTls" "verify" }}
+{{- $_ := set $keys "dbTlsCa" "/etc/mockvideo/db-tls/ca.crt" }}
+{{- end }}
+{{- if .Values.database.tls.clientSecret }}
+{{- $_ := set $keys "dbTlsCert" "/etc/mockvideo/db-tls/tls.crt" }}
+{{- $_ := set $keys "dbTlsKey" "/etc/mockvideo/db-tls/tls.key" }}
+{{- end }}
 {{- toYaml (mergeOverwrite $keys (deepCopy .Values.config)) }}
 {{- end }}
 
@@ -78,6 +86,41 @@ dbpassword: {{ .Values.database.password | b64enc | quote }}
           items:
             - {key: ca.crt, path: ca.crt}
       {{- end }}
+{{- end }}
+
+{{/* True when there are files for TLS to the database. */}}
+{{- define "accountd.hasDatabaseTls" -}}
+{{- if or .Values.database.tls.caSecret .Values.database.tls.clientSecret }}true{{ end }}
+{{- end }}
+
+{{- define "accountd.databaseTlsMount" -}}
+{{- if include "accountd.hasDatabaseTls" . -}}
+- name: database-tls
+  mountPath: /etc/mockvideo/db-tls
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "accountd.databaseTlsVolume" -}}
+{{- if include "accountd.hasDatabaseTls" . -}}
+- name: database-tls
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- with .Values.database.tls.caSecret }}
+      - secret:
+          name: {{ . | quote }}
+          items:
+            - {key: ca.crt, path: ca.crt}
+      {{- end }}
+      {{- with .Values.database.tls.clientSecret }}
+      - secret:
+          name: {{ . | quote }}
+          items:
+            - {key: tls.crt, path: tls.crt}
+            - {key: tls.key, path: tls.key}
+      {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Flags of the program, the migration's too. */}}
