@@ -80,7 +80,8 @@ backend_mixes(const Mockvideo__Rpc__V1__CallBatch *batch)
 	for (size_t i = 1; i < batch->n_calls; i++) {
 		const ProtobufCBinaryData *other = &batch->calls[i]->request;
 
-		if (other->len != first->len || memcmp(other->data, first->data, first->len) != 0) {
+		if (other->len != first->len ||
+		    (first->len > 0 && memcmp(other->data, first->data, first->len) != 0)) {
 			return true;
 		}
 	}
@@ -183,6 +184,11 @@ backend_reply_to(const Mockvideo__Rpc__V1__CallBatch *batch, enum backend_health
 		backend_answer(&replies[i], batch->calls[i], health);
 	}
 	mockvideo__rpc__v1__reply__init(&replies[count].reply);
+	if (batch->n_calls == 0) {
+		backend_fail(
+		    &replies[0], MOCKVIDEO__RPC__V1__CODE__INVALID_ARGUMENT, "EMPTY_BATCH");
+		count = 1;
+	}
 	if (backend_has(batch, "t/Refuse")) {
 		backend_fail(&replies[0], MOCKVIDEO__RPC__V1__CODE__INVALID_ARGUMENT, "REFUSED");
 		count = 1;
@@ -214,6 +220,8 @@ backend_receive(struct backend *backend, nng_msg *message)
 	backend->counts.mixed += backend_mixes(batch);
 	if (probe) {
 		backend->probes++;
+	} else if (batch->n_calls == 0) {
+		backend->counts.cancels += batch->n_cancel;
 	} else {
 		backend->counts.messages++;
 		backend->counts.calls += batch->n_calls;

@@ -14,7 +14,8 @@
  *	t/Refuse    one reply, INVALID_ARGUMENT, for the whole message
  *	t/Large     100000 bytes
  *
- * and Health/Check as it is told to.
+ * and Health/Check as it is told to. A message without calls gets EMPTY_BATCH, as
+ * by a server that does not know cancels.
  */
 #ifndef TESTS_RPC_BACKEND_H
 #define TESTS_RPC_BACKEND_H
@@ -38,6 +39,7 @@ struct backend_counts {
 	size_t calls;
 	size_t largest; /* message, in calls */
 	size_t mixed;   /* messages whose calls have different requests */
+	size_t cancels; /* in messages that hold no call, which are counted in nothing else */
 };
 
 /* Listens on url; with port 0 on a free one. NULL if that fails. */

@@ -180,6 +180,24 @@ what_gathers_behind_slow_messages_leaves_in_the_end(void **state)
 }
 
 static void
+what_waits_for_a_connection_leaves_together(void **state)
+{
+	char url[64];
+
+	(void)state;
+	snprintf(url, sizeof(url), "%s", backend_url(backend));
+	backend_close(&backend);
+	caller_wait_serving(channel, 0);
+	for (unsigned i = 0; i < CALLS_FEW; i++) {
+		start("t/Echo", RPC_NO_SIDE_EFFECTS | RPC_WAIT_FOR_READY, NULL);
+	}
+	backend = backend_open(url);
+	assert_non_null(backend);
+	expect_all();
+	assert_int_equal(backend_counts(backend).messages, 1);
+}
+
+static void
 one_answer_is_not_taken_for_that_of_each_call(void **state)
 {
 	(void)state;
@@ -276,6 +294,7 @@ main(void)
 	    CASE(calls_share_messages_with_those_of_their_kind_alone),
 	    CASE(slow_calls_share_no_message_while_they_are_answered_slowly),
 	    CASE(what_gathers_behind_slow_messages_leaves_in_the_end),
+	    CASE(what_waits_for_a_connection_leaves_together),
 	    CASE(one_answer_is_not_taken_for_that_of_each_call),
 	    CASE(a_corked_call_can_be_cancelled),
 	    CASE(a_second_message_leaves_when_it_is_as_large_as_the_first),

@@ -383,6 +383,7 @@ flags_are_those_of_the_method(void **state)
 
 	(void)state;
 	call(&stub, BACKEND_HOLD, "", &held);
+	backend_wait(backend, 1);
 	call(&stub, BACKEND_HOLD, "", &held);
 	backend_wait(backend, 2);
 	rpc_stub_init(&stub, channel, &backend_service, shared, COUNT(shared));

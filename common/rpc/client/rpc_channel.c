@@ -9,13 +9,198 @@
 #include "common/rpc/net/rpc_fork.h"
 #include "common/rpc/net/rpc_tls_internal.h"
 
-#define RPC_CHANNEL_RETRY_AFTER_MS 100
+/* From dialing to the end of the greeting. */
+#define RPC_CHANNEL_HANDSHAKE_MS 5000
 
-/*
- * So long does close wait for replies that nobody waits for any more: NNG can
- * hang for ever when a connection is closed while a message comes in.
- */
-#define RPC_CHANNEL_QUIET_MS 250
+/* A reply is to come to its end in this time, and some of a request to be taken. */
+#define RPC_CHANNEL_RECEIVE_MS 30000
+#define RPC_CHANNEL_SEND_MS    10000
+
+/* The lock and what goes with it. */
+
+void
+rpc_channel_lock(struct rpc_channel *channel, struct rpc_todo *todo)
+{
+	todo->channel = channel;
+	todo->holding = todo->sent = false;
+	TAILQ_INIT(&todo->done);
+	rpc_conn_cork();
+	pthread_mutex_lock(&channel->lock);
+	todo->now_ns = clock_now_ns();
+}
+
+void
+rpc_channel_unlock(struct rpc_todo *todo)
+{
+	struct rpc_channel *channel = todo->channel;
+	struct rpc_pending *pending;
+	size_t count = 0;
+
+	pthread_mutex_unlock(&channel->lock);
+	rpc_conn_uncork();
+	while ((pending = TAILQ_FIRST(&todo->done)) != NULL) {
+		TAILQ_REMOVE(&todo->done, pending, link);
+		pending->done(&pending->reply, pending->closure);
+		count++;
+	}
+	if (count > 0) {
+		if (channel->options.delivered != NULL) {
+			channel->options.delivered(channel->options.closure);
+		}
+		pthread_mutex_lock(&channel->lock);
+		channel->live -= count;
+		if (channel->live == 0) {
+			pthread_cond_broadcast(&channel->idle);
+		}
+		pthread_mutex_unlock(&channel->lock);
+	}
+}
+
+void
+rpc_channel_unlock_deferred(struct rpc_todo *todo)
+{
+	struct rpc_channel *channel = todo->channel;
+
+	if (!TAILQ_EMPTY(&todo->done)) {
+		TAILQ_CONCAT(&channel->ended, &todo->done, link);
+		rpc_channel_kick(channel);
+	}
+	rpc_channel_unlock(todo);
+}
+
+void
+rpc_channel_kick(struct rpc_channel *channel)
+{
+	channel->kicked = true;
+	if (channel->asleep_ns != RPC_CHANNEL_AWAKE_NS) {
+		pthread_cond_signal(&channel->wake);
+	}
+}
+
+bool
+rpc_channel_reserve_timers(struct rpc_channel *channel, size_t count)
+{
+	if (!rpc_timers_reserve(&channel->timers, channel->timer_owners + count)) {
+		return false;
+	}
+	channel->timer_owners += count;
+	return true;
+}
+
+void
+rpc_channel_set_timer(struct rpc_channel *channel, struct rpc_timer *timer, int64_t at_ns)
+{
+	rpc_timer_set(&channel->timers, timer, at_ns);
+	if (at_ns < channel->asleep_ns) {
+		rpc_channel_kick(channel);
+	}
+}
+
+/* xorshift64*; good enough to spread load. */
+uint64_t
+rpc_channel_random(struct rpc_channel *channel, uint64_t limit)
+{
+	channel->random ^= channel->random >> 12;
+	channel->random ^= channel->random << 25;
+	channel->random ^= channel->random >> 27;
+	return (channel->random * UINT64_C(2685821657736338717) >> 11) % limit;
+}
+
+void
+rpc_channel_place_waiting(struct rpc_channel *channel, struct rpc_todo *todo)
+{
+	struct rpc_pending_list waiting = TAILQ_HEAD_INITIALIZER(waiting);
+	struct rpc_pending *pending;
+
+	TAILQ_CONCAT(&waiting, &channel->waiting, link);
+	todo->holding = true; /* they have waited together, and leave together */
+	while ((pending = TAILQ_FIRST(&waiting)) != NULL) {
+		TAILQ_REMOVE(&waiting, pending, link);
+		if (pending->not_before_ns > todo->now_ns) {
+			TAILQ_INSERT_TAIL(&channel->waiting, pending, link);
+		} else {
+			rpc_pending_place(pending, todo);
+		}
+	}
+	todo->holding = false;
+	rpc_channel_each_endpoint(channel, todo, rpc_endpoint_flush);
+}
+
+/* The thread: fires timers, delivers what ended elsewhere, lets retired endpoints go. */
+
+/* Sleeps until the next timer is due or the thread is kicked. */
+static void
+rpc_channel_sleep(struct rpc_channel *channel)
+{
+	int64_t next_ns = rpc_timers_next_ns(&channel->timers);
+	struct timespec until = {.tv_sec = next_ns / 1000000000, .tv_nsec = next_ns % 1000000000};
+
+	if (channel->kicked) {
+		return;
+	}
+	channel->asleep_ns = next_ns;
+	if (next_ns == CLOCK_NEVER_NS) {
+		pthread_cond_wait(&channel->wake, &channel->lock);
+	} else {
+		pthread_cond_timedwait(&channel->wake, &channel->lock, &until);
+	}
+	channel->asleep_ns = RPC_CHANNEL_AWAKE_NS;
+}
+
+/* Takes a retired endpoint that has nothing left to do; NULL: there is none. */
+static struct rpc_endpoint *
+rpc_channel_take_retired(struct rpc_channel *channel)
+{
+	struct rpc_endpoint *endpoint;
+
+	TAILQ_FOREACH(endpoint, &channel->retired, link)
+	{
+		if (rpc_endpoint_idle(endpoint)) {
+			TAILQ_REMOVE(&channel->retired, endpoint, link);
+			break;
+		}
+	}
+	return endpoint;
+}
+
+static void *
+rpc_channel_run(void *closure)
+{
+	struct rpc_channel *channel = closure;
+	struct rpc_endpoint *retired;
+	struct rpc_todo todo;
+
+	rpc_channel_lock(channel, &todo);
+	while (!channel->stopping) {
+		channel->kicked = false;
+		rpc_resolver_follow(channel, &todo);
+		rpc_timers_fire(&channel->timers, todo.now_ns, &todo);
+		TAILQ_CONCAT(&todo.done, &channel->ended, link);
+		retired = rpc_channel_take_retired(channel);
+		if (retired == NULL && !todo.sent && TAILQ_EMPTY(&todo.done)) {
+			rpc_channel_sleep(channel);
+		}
+		rpc_channel_unlock(&todo);
+		if (retired != NULL) {
+			rpc_endpoint_close(&retired);
+		}
+		rpc_channel_lock(channel, &todo);
+	}
+	rpc_channel_unlock(&todo);
+	return NULL;
+}
+
+static void
+rpc_channel_stop(struct rpc_channel *channel)
+{
+	pthread_mutex_lock(&channel->lock);
+	channel->stopping = true;
+	rpc_channel_kick(channel);
+	pthread_mutex_unlock(&channel->lock);
+	pthread_join(channel->thread, NULL);
+}
+
+/* Opening and closing. */
 
 static void
 rpc_channel_set_options(struct rpc_channel *channel, const struct rpc_channel_options *options)
@@ -47,8 +232,8 @@ rpc_channel_init(struct rpc_channel *channel)
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&channel->wake, &attributes);
-	pthread_cond_init(&channel->idle, &attributes);
 	pthread_condattr_destroy(&attributes);
+	pthread_cond_init(&channel->idle, NULL);
 	pthread_mutex_init(&channel->lock, NULL);
 	TAILQ_INIT(&channel->retired);
 	TAILQ_INIT(&channel->waiting);
@@ -80,6 +265,7 @@ rpc_channel_free(struct rpc_channel *channel)
 	pthread_mutex_destroy(&channel->lock);
 	pthread_cond_destroy(&channel->wake);
 	pthread_cond_destroy(&channel->idle);
+	free(channel->views);
 	free(channel->endpoints);
 	free(channel->tls_name);
 	free(channel);
@@ -100,36 +286,80 @@ rpc_channel_add_endpoint(struct rpc_channel *channel, struct rpc_endpoint *endpo
 		channel->endpoint_capacity = capacity;
 	}
 	endpoints[channel->endpoint_count++] = endpoint;
-	rpc_channel_kick(channel);
 	return true;
 }
 
+void
+rpc_channel_each_endpoint(struct rpc_channel *channel, struct rpc_todo *todo,
+    void (*act)(struct rpc_endpoint *endpoint, struct rpc_todo *todo))
+{
+	struct rpc_endpoint *endpoint;
+
+	for (size_t i = 0; i < channel->endpoint_count; i++) {
+		act(channel->endpoints[i], todo);
+	}
+	TAILQ_FOREACH(endpoint, &channel->retired, link)
+	{
+		act(endpoint, todo);
+	}
+}
+
+static enum status_code
+rpc_channel_no_memory(struct error *error)
+{
+	return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
+}
+
+/* Copies what is pointed to, and opens the net that the connections belong to. */
+static enum status_code
+rpc_channel_prepare(
+    struct rpc_channel *channel, const struct rpc_channel_options *options, struct error *error)
+{
+	const struct rpc_net_options net = {.role = RPC_ROLE_REQ,
+	    .events = &rpc_endpoint_events,
+	    .closure = channel,
+	    .message_max_bytes = channel->options.reply_max_bytes,
+	    .handshake_timeout_ms = RPC_CHANNEL_HANDSHAKE_MS,
+	    .receive_timeout_ms = RPC_CHANNEL_RECEIVE_MS,
+	    .send_timeout_ms = RPC_CHANNEL_SEND_MS};
+	enum status_code code;
+
+	channel->views = calloc(channel->options.batch_max_calls, sizeof(*channel->views));
+	if (options->tls_name != NULL && options->tls_name[0] != '\0') {
+		channel->tls_name = strdup(options->tls_name);
+		if (channel->tls_name == NULL) {
+			return rpc_channel_no_memory(error);
+		}
+	}
+	if (channel->views == NULL) {
+		return rpc_channel_no_memory(error);
+	}
+	code = rpc_urls_init(&channel->urls, options->endpoints, error);
+	return code == STATUS_OK ? rpc_net_open(&channel->net, &net, error) : code;
+}
+
+/* Makes the endpoints whose addresses are known. */
 static enum status_code
 rpc_channel_open_endpoints(struct rpc_channel *channel, struct error *error)
 {
-	for (size_t i = 0; i < channel->urls.count; i++) {
+	enum status_code code = STATUS_OK;
+
+	pthread_mutex_lock(&channel->lock);
+	for (size_t i = 0; i < channel->urls.count && code == STATUS_OK; i++) {
 		struct rpc_endpoint *endpoint;
-		enum status_code code;
-		bool added;
 
 		if (channel->urls.list[i].host != NULL) {
 			continue;
 		}
 		code = rpc_endpoint_open(
 		    &endpoint, channel, channel->urls.list[i].text, channel->tls_name, error);
-		if (code != STATUS_OK) {
-			return code;
-		}
-		pthread_mutex_lock(&channel->lock);
-		added = rpc_channel_add_endpoint(channel, endpoint);
-		pthread_mutex_unlock(&channel->lock);
-		if (!added) {
-			rpc_endpoint_close(&endpoint);
-			return error_set(
-			    error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
+		if (code == STATUS_OK && !rpc_channel_add_endpoint(channel, endpoint)) {
+			TAILQ_INSERT_TAIL(&channel->retired, endpoint, link);
+			code = rpc_channel_no_memory(error);
 		}
 	}
-	return STATUS_OK;
+	pthread_mutex_unlock(&channel->lock);
+	return code;
 }
 
 static void
@@ -144,6 +374,7 @@ rpc_channel_close_endpoints(struct rpc_channel *channel)
 	while (channel->endpoint_count > 0) {
 		rpc_endpoint_close(&channel->endpoints[--channel->endpoint_count]);
 	}
+	rpc_net_close(&channel->net);
 }
 
 enum status_code
@@ -162,31 +393,27 @@ rpc_channel_open(
 	if (options->tls != NULL) {
 		rpc_tls_acquire(options->tls);
 	}
-	if (options->tls_name != NULL && options->tls_name[0] != '\0' &&
-	    (opened->tls_name = strdup(options->tls_name)) == NULL) {
-		code = error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
-		goto free_channel;
-	}
-	code = rpc_urls_init(&opened->urls, options->endpoints, error);
+	code = rpc_channel_prepare(opened, options, error);
 	if (code != STATUS_OK) {
 		goto free_channel;
 	}
 	code = rpc_channel_open_endpoints(opened, error);
 	if (code == STATUS_OK) {
-		code = rpc_channel_start(opened, error);
+		code = rpc_resolver_start(opened, error);
 	}
 	if (code != STATUS_OK) {
 		goto close_endpoints;
 	}
-	code = rpc_resolver_start(opened, error);
-	if (code != STATUS_OK) {
-		goto stop_thread;
+	if (pthread_create(&opened->thread, NULL, rpc_channel_run, opened) != 0) {
+		code = error_set(error, STATUS_RESOURCE_EXHAUSTED, "NO_THREAD",
+		    "cannot start the thread of a channel");
+		goto stop_resolver;
 	}
 	*channel = opened;
 	return STATUS_OK;
 
-stop_thread:
-	rpc_channel_stop(opened);
+stop_resolver:
+	rpc_resolver_stop(opened);
 close_endpoints:
 	rpc_channel_close_endpoints(opened);
 free_channel:
@@ -194,113 +421,28 @@ free_channel:
 	return code;
 }
 
-static void
-rpc_channel_fail_call(struct rpc_pending *pending, struct rpc_todo *todo)
-{
-	if (!pending->probe) {
-		rpc_pending_detach(pending);
-		rpc_pending_fail(pending, todo, STATUS_CANCELLED, "CHANNEL_CLOSED",
-		    "the channel was closed before the answer came");
-	}
-}
-
-static void
-rpc_channel_fail_list(struct rpc_pending_list *list, struct rpc_todo *todo)
-{
-	struct rpc_pending *pending;
-
-	while ((pending = TAILQ_FIRST(list)) != NULL) {
-		rpc_channel_fail_call(pending, todo);
-	}
-}
-
-static void
-rpc_channel_fail_endpoint(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
-{
-	struct rpc_exchange *exchange;
-
-	for (size_t i = 0; i < RPC_GROUPS; i++) {
-		rpc_channel_fail_list(&endpoint->groups[i].queue, todo);
-	}
-	TAILQ_FOREACH(exchange, &endpoint->in_flight, link)
-	{
-		for (size_t i = 0; i < exchange->count; i++) {
-			if (exchange->calls[i] != NULL) {
-				rpc_channel_fail_call(exchange->calls[i], todo);
-			}
-		}
-	}
-}
-
-static void
-rpc_channel_abort_endpoint(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
-{
-	(void)todo;
-	rpc_endpoint_abort(endpoint);
-}
-
-static void
-rpc_channel_each_endpoint(struct rpc_channel *channel, struct rpc_todo *todo,
-    void (*act)(struct rpc_endpoint *endpoint, struct rpc_todo *todo))
-{
-	struct rpc_endpoint *endpoint;
-
-	for (size_t i = 0; i < channel->endpoint_count; i++) {
-		act(channel->endpoints[i], todo);
-	}
-	TAILQ_FOREACH(endpoint, &channel->retired, link)
-	{
-		act(endpoint, todo);
-	}
-}
-
-static bool
-rpc_channel_busy(const struct rpc_channel *channel)
-{
-	const struct rpc_endpoint *endpoint;
-
-	for (size_t i = 0; i < channel->endpoint_count; i++) {
-		if (!rpc_endpoint_idle(channel->endpoints[i])) {
-			return true;
-		}
-	}
-	TAILQ_FOREACH(endpoint, &channel->retired, link)
-	{
-		if (!rpc_endpoint_idle(endpoint)) {
-			return true;
-		}
-	}
-	return channel->live > 0;
-}
-
-/* Waits until nothing is left of the calls but their replies. */
-static void
-rpc_channel_quiesce(struct rpc_channel *channel)
-{
-	int64_t until_ns = clock_now_ns() + RPC_CHANNEL_QUIET_MS * CLOCK_NS_PER_MS;
-	struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
-
-	pthread_mutex_lock(&channel->lock);
-	while (rpc_channel_busy(channel) && clock_now_ns() < until_ns) {
-		pthread_cond_timedwait(&channel->idle, &channel->lock, &until);
-	}
-	rpc_channel_each_endpoint(channel, NULL, rpc_channel_abort_endpoint);
-	while (rpc_channel_busy(channel)) {
-		pthread_cond_wait(&channel->idle, &channel->lock);
-	}
-	pthread_mutex_unlock(&channel->lock);
-}
-
+/* Fails all calls, and waits until each done has returned. */
 static void
 rpc_channel_fail_calls(struct rpc_channel *channel)
 {
+	struct rpc_pending *pending;
 	struct rpc_todo todo;
 
 	rpc_channel_lock(channel, &todo);
 	channel->closing = true;
-	rpc_channel_fail_list(&channel->waiting, &todo);
-	rpc_channel_each_endpoint(channel, &todo, rpc_channel_fail_endpoint);
+	while ((pending = TAILQ_FIRST(&channel->waiting)) != NULL) {
+		rpc_pending_detach(pending);
+		rpc_pending_fail(pending, &todo, STATUS_CANCELLED, "CHANNEL_CLOSED",
+		    "the channel was closed before the answer came");
+	}
+	rpc_channel_each_endpoint(channel, &todo, rpc_endpoint_fail_calls);
 	rpc_channel_unlock_deferred(&todo);
+
+	pthread_mutex_lock(&channel->lock);
+	while (channel->live > 0) {
+		pthread_cond_wait(&channel->idle, &channel->lock);
+	}
+	pthread_mutex_unlock(&channel->lock);
 }
 
 void
@@ -313,9 +455,8 @@ rpc_channel_close(struct rpc_channel **channel)
 	if (closed == NULL || rpc_forked()) {
 		return;
 	}
-	rpc_resolver_stop(closed);
 	rpc_channel_fail_calls(closed);
-	rpc_channel_quiesce(closed);
+	rpc_resolver_stop(closed);
 	rpc_channel_stop(closed);
 	rpc_channel_close_endpoints(closed);
 	pthread_mutex_lock(&closed->lock);
@@ -325,164 +466,4 @@ rpc_channel_close(struct rpc_channel **channel)
 	if (last) {
 		rpc_channel_free(closed);
 	}
-}
-
-/* Begins the call's life, or ends it at once. */
-static void
-rpc_channel_admit(struct rpc_pending *pending, bool packed, struct rpc_todo *todo)
-{
-	struct rpc_channel *channel = pending->channel;
-
-	if (channel->closing || !packed || channel->in_flight >= channel->options.in_flight_max) {
-		channel->in_flight++;
-	} else {
-		rpc_pending_start(pending, todo);
-		return;
-	}
-	if (channel->closing) {
-		rpc_pending_fail(pending, todo, STATUS_CANCELLED, "CHANNEL_CLOSED",
-		    "the channel is being closed");
-	} else if (!packed) {
-		rpc_pending_fail(pending, todo, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
-		    "there is no memory to send the call");
-	} else {
-		rpc_pending_fail(pending, todo, STATUS_RESOURCE_EXHAUSTED, "CHANNEL_FULL",
-		    "too many calls are in flight; try again later");
-		pending->reply.error.retry_after_ms = RPC_CHANNEL_RETRY_AFTER_MS;
-	}
-}
-
-struct rpc_pending *
-rpc_channel_call(struct rpc_channel *channel, const struct rpc_request *request, rpc_done_fn *done,
-    void *closure)
-{
-	uint32_t timeout_ms =
-	    request->timeout_ms == 0 ? channel->options.default_timeout_ms : request->timeout_ms;
-	struct rpc_pending *pending;
-	struct rpc_todo todo;
-	bool packed;
-
-	if (rpc_forked()) {
-		return NULL;
-	}
-	pthread_mutex_lock(&channel->lock);
-	pending = rpc_pending_acquire(channel);
-	pthread_mutex_unlock(&channel->lock);
-	if (pending == NULL) {
-		return NULL;
-	}
-	pending->done = done;
-	pending->closure = closure;
-	pending->flags = request->flags;
-	packed = rpc_pending_pack(pending, request);
-	pending->deadline_ns = clock_now_ns() + (int64_t)timeout_ms * CLOCK_NS_PER_MS;
-	if (request->cork != NULL && packed) {
-		pending->state = RPC_PENDING_CORKED;
-		pending->cork = request->cork;
-		TAILQ_INSERT_TAIL(request->cork, pending, link);
-		return pending;
-	}
-	rpc_channel_lock(channel, &todo);
-	rpc_channel_admit(pending, packed, &todo);
-	rpc_channel_unlock_deferred(&todo);
-	return pending;
-}
-
-void
-rpc_channel_uncork(struct rpc_channel *channel, struct rpc_cork *cork)
-{
-	struct rpc_pending *pending;
-	struct rpc_todo todo;
-
-	if (TAILQ_EMPTY(cork) || rpc_forked()) {
-		return;
-	}
-	rpc_channel_lock(channel, &todo);
-	todo.holding = true;
-	while ((pending = TAILQ_FIRST(cork)) != NULL) {
-		TAILQ_REMOVE(cork, pending, link);
-		pending->state = RPC_PENDING_SPARE;
-		rpc_channel_admit(pending, true, &todo);
-	}
-	todo.holding = false;
-	rpc_channel_each_endpoint(channel, &todo, rpc_endpoint_flush);
-	rpc_channel_unlock_deferred(&todo);
-}
-
-void
-rpc_channel_cancel(struct rpc_channel *channel, struct rpc_pending *pending)
-{
-	struct rpc_todo todo;
-
-	if (rpc_forked()) {
-		return;
-	}
-	rpc_channel_lock(channel, &todo);
-	if (pending->state != RPC_PENDING_ENDED) {
-		channel->in_flight += pending->state == RPC_PENDING_CORKED;
-		rpc_pending_abandon(pending, &todo);
-		rpc_pending_fail(pending, &todo, STATUS_CANCELLED, "CANCELLED",
-		    "the caller gave up on the call");
-	}
-	rpc_channel_unlock_deferred(&todo);
-}
-
-static bool
-rpc_channel_serving(const struct rpc_endpoint *endpoint)
-{
-	return endpoint->connected && endpoint->was_connected &&
-	       endpoint->health == RPC_HEALTH_SERVING;
-}
-
-bool
-rpc_channel_ready(struct rpc_channel *channel)
-{
-	bool ready = false;
-
-	if (rpc_forked()) {
-		return false;
-	}
-	pthread_mutex_lock(&channel->lock);
-	for (size_t i = 0; i < channel->endpoint_count && !ready; i++) {
-		ready = rpc_channel_serving(channel->endpoints[i]);
-	}
-	pthread_mutex_unlock(&channel->lock);
-	return ready;
-}
-
-void
-rpc_channel_get_stats(struct rpc_channel *channel, struct rpc_channel_stats *stats)
-{
-	if (rpc_forked()) {
-		memset(stats, 0, sizeof(*stats));
-		return;
-	}
-	pthread_mutex_lock(&channel->lock);
-	*stats = channel->stats;
-	stats->in_flight = channel->in_flight;
-	stats->endpoints = channel->endpoint_count;
-	for (size_t i = 0; i < channel->endpoint_count; i++) {
-		stats->endpoints_connected += channel->endpoints[i]->connected;
-		stats->endpoints_serving += rpc_channel_serving(channel->endpoints[i]);
-	}
-	pthread_mutex_unlock(&channel->lock);
-}
-
-void
-rpc_channel_visit_endpoints(struct rpc_channel *channel,
-    void (*visit)(const struct rpc_endpoint_status *status, void *closure), void *closure)
-{
-	if (rpc_forked()) {
-		return;
-	}
-	pthread_mutex_lock(&channel->lock);
-	for (size_t i = 0; i < channel->endpoint_count; i++) {
-		const struct rpc_endpoint *endpoint = channel->endpoints[i];
-		const struct rpc_endpoint_status status = {.url = endpoint->url,
-		    .state = rpc_endpoint_state_of(endpoint),
-		    .in_flight = endpoint->load};
-
-		visit(&status, closure);
-	}
-	pthread_mutex_unlock(&channel->lock);
 }

@@ -34,7 +34,7 @@ struct rpc_tls;
  * the rotation while it is connected, answers, and says that it is SERVING.
  */
 struct rpc_channel_options {
-	const char *endpoints; /* URLs with commas: tcp:// ipc:// inproc:// tls+tcp:// dns:/// */
+	const char *endpoints; /* URLs with commas: tcp:// ipc:// tls+tcp:// dns:/// */
 
 	uint32_t connect_timeout_ms;  /* calls wait so long for a channel just opened [1000] */
 	uint32_t default_timeout_ms;  /* of a call that says 0 [5000] */

@@ -1,171 +1,51 @@
-#include <nng/nng.h>
-#include <nng/protocol/reqrep0/req.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/rpc/client/rpc_channel_internal.h"
-#include "common/rpc/net/rpc_tls_internal.h"
-#include "common/rpc/net/rpc_transport.h"
+#include "common/rpc/net/rpc_dialer.h"
 
-#define RPC_RECONNECT_MIN_MS 50
-#define RPC_RECONNECT_MAX_MS 1000
-
-#define RPC_ENDPOINT_TIMERS  2
+#define RPC_ENDPOINT_TIMERS 2
 
 static void rpc_endpoint_stalled(struct rpc_timer *timer, void *todo);
 
-/*
- * NNG tells of the connection's ups and downs, in threads of its own and not
- * always in their order: a pipe may be removed before it was told to be up.
- */
-static void
-rpc_endpoint_pipe_event(nng_pipe pipe, nng_pipe_ev event, void *closure)
-{
-	struct rpc_endpoint *endpoint = closure;
-	struct rpc_channel *channel = endpoint->channel;
-	uint32_t id = (uint32_t)nng_pipe_id(pipe);
-
-	pthread_mutex_lock(&channel->lock);
-	switch (event) {
-	case NNG_PIPE_EV_ADD_PRE: endpoint->pipe = id; break;
-	case NNG_PIPE_EV_ADD_POST: endpoint->connected = endpoint->pipe == id; break;
-	case NNG_PIPE_EV_REM_POST:
-		if (endpoint->pipe == id) {
-			endpoint->pipe = 0;
-			endpoint->lost = endpoint->lost || endpoint->connected;
-			endpoint->connected = endpoint->was_connected = false;
-		}
-		break;
-	default: break;
-	}
-	rpc_channel_kick(channel);
-	pthread_mutex_unlock(&channel->lock);
-}
-
-static int
-rpc_endpoint_set_socket_options(struct rpc_endpoint *endpoint)
-{
-	nng_socket socket = endpoint->socket;
-	const struct rpc_channel_options *options = &endpoint->channel->options;
-	int result;
-
-	/* Each context takes the resend time when it is opened: a call must not be sent twice. */
-	result = nng_socket_set_ms(socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
-	if (result == 0) {
-		result = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, options->reply_max_bytes);
-	}
-	if (result == 0) {
-		result = nng_socket_set_ms(socket, NNG_OPT_RECONNMINT, RPC_RECONNECT_MIN_MS);
-	}
-	if (result == 0) {
-		result = nng_socket_set_ms(socket, NNG_OPT_RECONNMAXT, RPC_RECONNECT_MAX_MS);
-	}
-	for (int event = NNG_PIPE_EV_ADD_PRE; result == 0 && event <= NNG_PIPE_EV_REM_POST;
-	     event++) {
-		result =
-		    nng_pipe_notify(socket, (nng_pipe_ev)event, rpc_endpoint_pipe_event, endpoint);
-	}
-	return result;
-}
-
-/* The host of tls+tcp://host:port, without the brackets of an address. NULL without memory. */
-static char *
-rpc_endpoint_host(const char *url)
-{
-	const char *host = strstr(url, "://") + 3;
-	bool bracketed = *host == '[';
-
-	host += bracketed;
-	return strndup(host, strcspn(host, bracketed ? "]" : ":"));
-}
-
-static int
-rpc_endpoint_set_tls(const struct rpc_endpoint *endpoint, nng_dialer dialer, const char *name)
-{
-	struct rpc_tls *tls = endpoint->channel->options.tls;
-	char *host = name == NULL ? rpc_endpoint_host(endpoint->url) : strdup(name);
-	nng_tls_config *config;
-	int result = host == NULL ? NNG_ENOMEM : rpc_tls_engine_config(&config, tls, false, host);
-
-	if (result == 0) {
-		result = nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, config);
-		nng_tls_config_free(config);
-	}
-	free(host);
-	return result;
-}
-
-static int
-rpc_endpoint_dial(struct rpc_endpoint *endpoint, const char *name)
-{
-	nng_dialer dialer;
-	int result = nng_dialer_create(&dialer, endpoint->socket, endpoint->url);
-
-	if (result != 0) {
-		return result;
-	}
-	if (strstr(endpoint->url, "tcp://") != NULL) {
-		result = nng_dialer_set_bool(dialer, NNG_OPT_TCP_NODELAY, true);
-		if (result == 0) {
-			result = nng_dialer_set_bool(dialer, NNG_OPT_TCP_KEEPALIVE, true);
-		}
-	}
-	if (result == 0 && strncmp(endpoint->url, "tls+tcp:", 8) == 0) {
-		result = rpc_endpoint_set_tls(endpoint, dialer, name);
-	}
-	return result == 0 ? nng_dialer_start(dialer, NNG_FLAG_NONBLOCK) : result;
-}
+/* Opening and closing. */
 
 static void
-rpc_endpoint_free(struct rpc_endpoint **endpoint)
+rpc_endpoint_free(struct rpc_endpoint *endpoint)
 {
-	struct rpc_channel *channel = (*endpoint)->channel;
 	struct rpc_exchange *exchange;
 
-	while ((exchange = TAILQ_FIRST(&(*endpoint)->spare)) != NULL) {
-		TAILQ_REMOVE(&(*endpoint)->spare, exchange, link);
-		rpc_exchange_free(&exchange);
+	while ((exchange = TAILQ_FIRST(&endpoint->spare)) != NULL) {
+		TAILQ_REMOVE(&endpoint->spare, exchange, link);
+		free(exchange);
 	}
-	pthread_mutex_lock(&channel->lock);
-	rpc_timer_clear(&channel->timers, &(*endpoint)->timer);
-	rpc_timer_clear(&channel->timers, &(*endpoint)->stall);
-	channel->timer_owners -= RPC_ENDPOINT_TIMERS;
-	pthread_mutex_unlock(&channel->lock);
-	free((*endpoint)->url);
-	free(*endpoint);
-	*endpoint = NULL;
+	free(endpoint->url);
+	free(endpoint);
 }
 
 static struct rpc_endpoint *
 rpc_endpoint_new(struct rpc_channel *channel, const char *url)
 {
 	struct rpc_endpoint *endpoint = calloc(1, sizeof(*endpoint));
-	bool reserved;
 
-	if (endpoint == NULL || (endpoint->url = strdup(url)) == NULL) {
-		free(endpoint);
-		return NULL;
-	}
-	pthread_mutex_lock(&channel->lock);
-	reserved =
-	    rpc_timers_reserve(&channel->timers, channel->timer_owners + RPC_ENDPOINT_TIMERS);
-	channel->timer_owners += reserved ? RPC_ENDPOINT_TIMERS : 0;
-	pthread_mutex_unlock(&channel->lock);
-	if (!reserved) {
-		free(endpoint->url);
-		free(endpoint);
+	if (endpoint == NULL) {
 		return NULL;
 	}
 	endpoint->channel = channel;
-	endpoint->timer.fire = rpc_probe_fire;
+	endpoint->timer.fire = rpc_rotation_fire;
 	endpoint->stall.fire = rpc_endpoint_stalled;
+	TAILQ_INIT(&endpoint->in_flight);
+	TAILQ_INIT(&endpoint->spare);
 	for (size_t i = 0; i < RPC_GROUPS; i++) {
 		TAILQ_INIT(&endpoint->groups[i].queue);
 		endpoint->groups[i].slow = i >= RPC_GROUPS / 2;
 	}
-	TAILQ_INIT(&endpoint->in_flight);
-	TAILQ_INIT(&endpoint->spare);
+	endpoint->url = strdup(url);
+	if (endpoint->url == NULL || !rpc_channel_reserve_timers(channel, RPC_ENDPOINT_TIMERS)) {
+		rpc_endpoint_free(endpoint);
+		return NULL;
+	}
 	return endpoint;
 }
 
@@ -173,60 +53,48 @@ enum status_code
 rpc_endpoint_open(struct rpc_endpoint **endpoint, struct rpc_channel *channel, const char *url,
     const char *name, struct error *error)
 {
-	int result;
+	struct rpc_endpoint *opened = rpc_endpoint_new(channel, url);
+	const struct rpc_dialer_options options = {
+	    .url = url, .tls = channel->options.tls, .tls_name = name, .user = opened};
+	enum status_code code;
 
-	if (channel->options.tls == NULL && strncmp(url, "tls+tcp:", 8) == 0) {
-		return error_set(error, STATUS_INVALID_ARGUMENT, "BAD_URL",
-		    "cannot connect to %s: no certificate of who is trusted is configured", url);
-	}
-	*endpoint = rpc_endpoint_new(channel, url);
-	if (*endpoint == NULL) {
+	*endpoint = NULL;
+	if (opened == NULL) {
 		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
 	}
-	result = nng_req0_open(&(*endpoint)->socket);
-	if (result != 0) {
-		rpc_endpoint_free(endpoint);
-		return rpc_transport_error(error, result, "open a socket for", url);
+	code = rpc_dialer_open(&opened->dialer, channel->net, &options, error);
+	if (code != STATUS_OK) {
+		channel->timer_owners -= RPC_ENDPOINT_TIMERS;
+		rpc_endpoint_free(opened);
+		return code;
 	}
-	result = rpc_endpoint_set_socket_options(*endpoint);
-	if (result == 0) {
-		result = rpc_endpoint_dial(*endpoint, name);
-	}
-	if (result != 0) {
-		rpc_endpoint_close(endpoint);
-		return rpc_transport_error(error, result, "connect to", url);
-	}
+	*endpoint = opened;
 	return STATUS_OK;
 }
 
 void
 rpc_endpoint_close(struct rpc_endpoint **endpoint)
 {
-	nng_close((*endpoint)->socket);
-	rpc_endpoint_free(endpoint);
-}
+	struct rpc_endpoint *closed = *endpoint;
+	struct rpc_channel *channel = closed->channel;
 
-void
-rpc_endpoint_abort(struct rpc_endpoint *endpoint)
-{
-	struct rpc_exchange *exchange;
-
-	TAILQ_FOREACH(exchange, &endpoint->in_flight, link)
-	{
-		rpc_exchange_abort(exchange);
-	}
+	*endpoint = NULL;
+	rpc_dialer_close(&closed->dialer);
+	pthread_mutex_lock(&channel->lock);
+	rpc_timer_clear(&channel->timers, &closed->timer);
+	rpc_timer_clear(&channel->timers, &closed->stall);
+	channel->timer_owners -= RPC_ENDPOINT_TIMERS;
+	pthread_mutex_unlock(&channel->lock);
+	rpc_endpoint_free(closed);
 }
 
 bool
 rpc_endpoint_idle(const struct rpc_endpoint *endpoint)
 {
-	for (size_t i = 0; i < RPC_GROUPS; i++) {
-		if (!TAILQ_EMPTY(&endpoint->groups[i].queue)) {
-			return false;
-		}
-	}
-	return TAILQ_EMPTY(&endpoint->in_flight) && endpoint->probe == NULL;
+	return endpoint->load == 0 && endpoint->probe == NULL;
 }
+
+/* What gathers, and when it leaves. */
 
 struct rpc_group *
 rpc_endpoint_group(struct rpc_endpoint *endpoint, const struct rpc_pending *pending)
@@ -280,7 +148,7 @@ rpc_endpoint_send(struct rpc_endpoint *endpoint, struct rpc_group *group,
 		    "there is no memory to send the call");
 		return;
 	}
-	rpc_probe_watch(endpoint, todo->now_ns);
+	rpc_rotation_watch(endpoint, todo->now_ns);
 }
 
 /* From then on one more message of the group may leave. */
@@ -316,6 +184,9 @@ static void
 rpc_endpoint_flush_group(
     struct rpc_endpoint *endpoint, struct rpc_group *group, struct rpc_todo *todo)
 {
+	if (endpoint->conn == NULL) {
+		return;
+	}
 	while (
 	    !TAILQ_EMPTY(&group->queue) && rpc_endpoint_may_send(endpoint, group, todo->now_ns)) {
 		rpc_endpoint_send(endpoint, group, &group->queue, todo);
@@ -386,68 +257,119 @@ rpc_endpoint_move_queued(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 void
 rpc_endpoint_move_sent(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 {
-	struct rpc_exchange *exchange;
+	struct rpc_exchange *exchange = TAILQ_FIRST(&endpoint->in_flight);
 
-	TAILQ_FOREACH(exchange, &endpoint->in_flight, link)
-	{
-		for (size_t i = 0; i < exchange->count; i++) {
+	while (exchange != NULL) {
+		/* It ends with the last of its calls. */
+		struct rpc_exchange *next = TAILQ_NEXT(exchange, link);
+		size_t left = exchange->live;
+
+		for (size_t i = 0; left > 0; i++) {
 			if (exchange->calls[i] != NULL) {
 				rpc_pending_move(exchange->calls[i], todo);
+				left--;
+			}
+		}
+		exchange = next;
+	}
+}
+
+static void
+rpc_endpoint_fail_call(struct rpc_pending *pending, struct rpc_todo *todo)
+{
+	rpc_pending_abandon(pending, false, todo);
+	rpc_pending_fail(pending, todo, STATUS_CANCELLED, "CHANNEL_CLOSED",
+	    "the channel was closed before the answer came");
+}
+
+void
+rpc_endpoint_fail_calls(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
+{
+	struct rpc_exchange *exchange;
+	struct rpc_pending *pending;
+
+	for (size_t i = 0; i < RPC_GROUPS; i++) {
+		while ((pending = TAILQ_FIRST(&endpoint->groups[i].queue)) != NULL) {
+			rpc_endpoint_fail_call(pending, todo);
+		}
+	}
+	while ((exchange = TAILQ_FIRST(&endpoint->in_flight)) != NULL) {
+		size_t left = exchange->live;
+
+		for (size_t i = 0; left > 0; i++) {
+			if (exchange->calls[i] != NULL) {
+				rpc_endpoint_fail_call(exchange->calls[i], todo);
+				left--;
 			}
 		}
 	}
 }
 
-/* What was handed to NNG but not sent must not wait there for the next connection. */
-static void
-rpc_endpoint_disconnected(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
-{
-	struct rpc_exchange *exchange;
+/*
+ * What happens to the connection, told by its threads without any lock. A user of
+ * these connections is an endpoint, which lives until its dialer is closed.
+ */
 
-	rpc_timer_clear(&endpoint->channel->timers, &endpoint->timer);
-	TAILQ_FOREACH(exchange, &endpoint->in_flight, link)
-	{
-		rpc_exchange_abort(exchange);
-	}
-	rpc_endpoint_move_queued(endpoint, todo);
-	rpc_resolver_kick(endpoint->channel->resolver);
-}
-
-/* Another process may be at the other end, or the same one with other settings. */
 static void
-rpc_endpoint_forget_times(struct rpc_endpoint *endpoint)
+rpc_endpoint_opened(struct rpc_conn *conn, void *closure)
 {
+	struct rpc_endpoint *endpoint = rpc_conn_user(conn);
+	struct rpc_todo todo;
+
+	rpc_channel_lock(closure, &todo);
+	endpoint->conn = rpc_conn_acquire(conn);
 	for (size_t i = 0; i < RPC_GROUPS; i++) {
+		/* Another process may be at the other end, or the same one with other settings. */
 		endpoint->groups[i].calls = endpoint->groups[i].busy_ns = 0;
 	}
+	rpc_rotation_connected(endpoint, &todo);
+	rpc_channel_place_waiting(endpoint->channel, &todo);
+	rpc_channel_unlock(&todo);
 }
 
-void
-rpc_endpoint_follow(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
+static void
+rpc_endpoint_received(struct rpc_conn *conn, struct rpc_frame *frames, size_t count, void *closure)
 {
-	if (endpoint->lost) {
-		endpoint->lost = false;
-		rpc_endpoint_disconnected(endpoint, todo);
+	struct rpc_endpoint *endpoint = rpc_conn_user(conn);
+	struct rpc_todo todo;
+
+	rpc_channel_lock(closure, &todo);
+	endpoint->heard_ns = todo.now_ns;
+	endpoint->timeouts = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct rpc_exchange *exchange = rpc_exchange_find(endpoint, frames[i].id);
+
+		if (exchange != NULL) {
+			rpc_exchange_answered(exchange, &frames[i], &todo);
+		}
 	}
-	if (endpoint->connected && !endpoint->was_connected) {
-		endpoint->was_connected = true;
-		rpc_endpoint_forget_times(endpoint);
-		endpoint->health = RPC_HEALTH_NOT_SERVING; /* until it says that it serves */
-		rpc_probe_start(endpoint, todo);
-		rpc_channel_place_waiting(endpoint->channel, todo);
+	rpc_channel_unlock(&todo);
+	for (size_t i = 0; i < count; i++) {
+		rpc_block_release(&frames[i].block);
 	}
 }
 
-enum rpc_endpoint_state
-rpc_endpoint_state_of(const struct rpc_endpoint *endpoint)
+static void
+rpc_endpoint_closed(struct rpc_conn *conn, const struct rpc_end *end, void *closure)
 {
-	if (!endpoint->connected || !endpoint->was_connected) {
-		return RPC_ENDPOINT_CONNECTING;
+	struct rpc_endpoint *endpoint = rpc_conn_user(conn);
+	struct rpc_channel *channel = closure;
+	struct rpc_exchange *exchange;
+	struct rpc_todo todo;
+
+	rpc_channel_lock(channel, &todo);
+	rpc_conn_release(&endpoint->conn);
+	rpc_timer_clear(&channel->timers, &endpoint->timer);
+	while ((exchange = TAILQ_FIRST(&endpoint->in_flight)) != NULL) {
+		rpc_exchange_lost(exchange, exchange->number <= end->begun, &todo);
 	}
-	switch (endpoint->health) {
-	case RPC_HEALTH_SERVING: return RPC_ENDPOINT_SERVING;
-	case RPC_HEALTH_NOT_SERVING: return RPC_ENDPOINT_NOT_SERVING;
-	case RPC_HEALTH_EJECTED: break;
-	}
-	return RPC_ENDPOINT_EJECTED;
+	rpc_endpoint_move_queued(endpoint, &todo);
+	rpc_resolver_kick(channel);
+	rpc_channel_unlock(&todo);
 }
+
+const struct rpc_net_events rpc_endpoint_events = {
+    .opened = rpc_endpoint_opened,
+    .received = rpc_endpoint_received,
+    .closed = rpc_endpoint_closed,
+};

@@ -1,69 +1,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/arena.h"
 #include "common/clock.h"
 #include "common/rpc/client/rpc_channel_internal.h"
-#include "common/rpc/wire/rpc_envelope.h"
+#include "common/rpc/wire/rpc_text.h"
 
-/* So many messages that nobody waits for may be in flight to an endpoint. */
-#define RPC_ABANDONED_MAX 64
+#define RPC_ID_BIT UINT32_C(0x80000000)
+
+/*
+ * The id of messages that hold cancels: no exchange has it. Those that older
+ * servers answer are answered in vain.
+ */
+#define RPC_ID_CANCEL UINT32_MAX
 
 /* What each message that was answered weighs beside the one after it. */
 #define RPC_OF_LATE 0.9
 
-static void rpc_exchange_event(void *closure);
-
-static struct rpc_exchange *
-rpc_exchange_new(struct rpc_endpoint *endpoint)
-{
-	size_t calls_max = endpoint->channel->options.batch_max_calls;
-	struct rpc_exchange *exchange;
-
-	exchange = calloc(1, sizeof(*exchange) + calls_max * sizeof(struct rpc_pending *));
-	if (exchange == NULL) {
-		return NULL;
-	}
-	exchange->endpoint = endpoint;
-	exchange->views = calloc(calls_max, sizeof(*exchange->views));
-	if (exchange->views == NULL || nng_aio_alloc(&exchange->send, NULL, NULL) != 0 ||
-	    nng_aio_alloc(&exchange->receive, rpc_exchange_event, exchange) != 0) {
-		rpc_exchange_free(&exchange);
-	}
-	return exchange;
-}
-
-void
-rpc_exchange_free(struct rpc_exchange **exchange)
-{
-	if (*exchange == NULL) {
-		return;
-	}
-	if ((*exchange)->open) {
-		nng_ctx_close((*exchange)->ctx);
-	}
-	nng_aio_free((*exchange)->receive);
-	nng_aio_free((*exchange)->send);
-	free((*exchange)->views);
-	free(*exchange);
-	*exchange = NULL;
-}
+/* Sending. */
 
 static struct rpc_exchange *
 rpc_exchange_acquire(struct rpc_endpoint *endpoint)
 {
 	struct rpc_exchange *exchange = TAILQ_FIRST(&endpoint->spare);
+	size_t calls_max = endpoint->channel->options.batch_max_calls;
 
-	if (exchange == NULL) {
-		exchange = rpc_exchange_new(endpoint);
-		if (exchange == NULL) {
-			return NULL;
-		}
-		TAILQ_INSERT_HEAD(&endpoint->spare, exchange, link);
+	if (exchange != NULL) {
+		TAILQ_REMOVE(&endpoint->spare, exchange, link);
+		return exchange;
 	}
-	if (!exchange->open && nng_ctx_open(&exchange->ctx, endpoint->socket) != 0) {
-		return NULL;
+	exchange = calloc(1, sizeof(*exchange) + calls_max * sizeof(struct rpc_pending *));
+	if (exchange != NULL) {
+		exchange->endpoint = endpoint;
 	}
-	exchange->open = true;
 	return exchange;
 }
 
@@ -73,30 +42,6 @@ rpc_exchange_timeout_ms(const struct rpc_pending *call, int64_t now_ns)
 	int64_t left_ms = (call->deadline_ns - now_ns) / CLOCK_NS_PER_MS;
 
 	return left_ms < 1 ? 1 : left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
-}
-
-/* Packs the first count calls of the list, which take at most size bytes. */
-static nng_msg *
-rpc_exchange_pack(const struct rpc_pending_list *calls, size_t count, size_t size, int64_t now_ns)
-{
-	struct rpc_pending *call = TAILQ_FIRST(calls);
-	nng_msg *message;
-	uint8_t *start;
-	uint8_t *at;
-
-	if (nng_msg_alloc(&message, size) != 0) {
-		return NULL;
-	}
-	start = at = nng_msg_body(message);
-	for (size_t i = 0; i < count; i++, call = TAILQ_NEXT(call, link)) {
-		struct rpc_span sealed = rpc_call_seal(call->memory + RPC_CALL_HEAD_MAX,
-		    call->packed_len, rpc_exchange_timeout_ms(call, now_ns));
-
-		memcpy(at, sealed.data, sealed.len);
-		at += sealed.len;
-	}
-	nng_msg_chop(message, size - (size_t)(at - start));
-	return message;
 }
 
 /* At most so many bytes of a message does the call take. */
@@ -124,6 +69,42 @@ rpc_exchange_measure(
 	return count;
 }
 
+/* Puts the first count calls of the list together, which take at most size bytes. */
+static struct rpc_buf *
+rpc_exchange_pack(const struct rpc_pending_list *calls, size_t count, size_t size, int64_t now_ns)
+{
+	struct rpc_pending *call = TAILQ_FIRST(calls);
+	struct rpc_buf *buf = rpc_buf_new(size);
+
+	if (buf == NULL) {
+		return NULL;
+	}
+	buf->len = 0;
+	for (size_t i = 0; i < count; i++, call = TAILQ_NEXT(call, link)) {
+		struct rpc_span sealed = rpc_call_seal(call->memory + RPC_CALL_HEAD_MAX,
+		    call->packed_len, rpc_exchange_timeout_ms(call, now_ns));
+
+		memcpy(buf->data + buf->len, sealed.data, sealed.len);
+		buf->len += sealed.len;
+		buf->secret = buf->secret || (call->flags & RPC_SECRET) != 0;
+	}
+	return buf;
+}
+
+/* Hands a message to the connection. Gives its number, UINT64_MAX when it was not taken. */
+static uint64_t
+rpc_exchange_send(
+    struct rpc_endpoint *endpoint, uint32_t id, struct rpc_buf *buf, struct rpc_todo *todo)
+{
+	const uint8_t route[] = {
+	    (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id};
+	uint64_t number;
+
+	todo->sent = true;
+	return rpc_conn_send(endpoint->conn, route, sizeof(route), buf, &number) ? number
+										 : UINT64_MAX;
+}
+
 static void
 rpc_exchange_take_calls(struct rpc_exchange *exchange, struct rpc_pending_list *calls, size_t count)
 {
@@ -139,12 +120,11 @@ rpc_exchange_take_calls(struct rpc_exchange *exchange, struct rpc_pending_list *
 	exchange->count = exchange->live = count;
 }
 
-/* It counts for its group until its reply has come, or nobody waits for it any more. */
+/* It counts for its group until it ends. */
 static void
 rpc_exchange_join(struct rpc_exchange *exchange, struct rpc_group *group)
 {
 	exchange->group = group;
-	exchange->counts = group != NULL;
 	if (group != NULL) {
 		group->queued -= exchange->count;
 		group->in_flight++;
@@ -153,100 +133,103 @@ rpc_exchange_join(struct rpc_exchange *exchange, struct rpc_group *group)
 	}
 }
 
-static void
-rpc_exchange_leave(struct rpc_exchange *exchange)
+static uint32_t
+rpc_exchange_next_id(struct rpc_endpoint *endpoint)
 {
-	if (exchange->counts) {
-		exchange->group->in_flight--;
-		exchange->group->in_flight_calls -= exchange->count;
-		exchange->counts = false;
+	endpoint->last_id = (endpoint->last_id + 1) | RPC_ID_BIT;
+	if (endpoint->last_id == RPC_ID_CANCEL) {
+		endpoint->last_id = RPC_ID_BIT;
 	}
+	return endpoint->last_id;
 }
 
 bool
 rpc_exchange_start(struct rpc_endpoint *endpoint, struct rpc_group *group,
     struct rpc_pending_list *calls, size_t calls_max, struct rpc_todo *todo)
 {
-	struct rpc_exchange *exchange = rpc_exchange_acquire(endpoint);
-	nng_msg *message;
-	size_t count;
+	struct rpc_channel_stats *stats = &endpoint->channel->stats;
 	size_t size;
-
-	count = rpc_exchange_measure(
+	size_t count = rpc_exchange_measure(
 	    calls, calls_max, endpoint->channel->options.batch_max_bytes, &size);
-	if (exchange == NULL ||
-	    (message = rpc_exchange_pack(calls, count, size, todo->now_ns)) == NULL) {
+	struct rpc_buf *buf = rpc_exchange_pack(calls, count, size, todo->now_ns);
+	struct rpc_exchange *exchange = buf == NULL ? NULL : rpc_exchange_acquire(endpoint);
+
+	if (exchange == NULL) {
+		rpc_buf_free(&buf);
 		return false;
 	}
 	rpc_exchange_take_calls(exchange, calls, count);
-	TAILQ_REMOVE(&endpoint->spare, exchange, link);
-	TAILQ_INSERT_TAIL(&endpoint->in_flight, exchange, link);
 	exchange->sent_ns = todo->now_ns;
+	exchange->id = rpc_exchange_next_id(endpoint);
 	rpc_exchange_join(exchange, group);
-	nng_aio_set_msg(exchange->send, message);
-	exchange->send_next = NULL;
-	*todo->send_end = exchange;
-	todo->send_end = &exchange->send_next;
-	endpoint->channel->stats.messages++;
-	endpoint->channel->stats.messages_calls += count;
+	TAILQ_INSERT_TAIL(&endpoint->in_flight, exchange, link);
+	LIST_INSERT_HEAD(&endpoint->buckets[exchange->id % RPC_BUCKETS], exchange, bucket_link);
+	stats->messages++;
+	stats->messages_calls += count;
+	exchange->number = rpc_exchange_send(endpoint, exchange->id, buf, todo);
 	return true;
 }
 
-void
-rpc_exchange_send(struct rpc_exchange *exchange)
-{
-	nng_ctx ctx = exchange->ctx;
-
-	/* Once receive has begun, the exchange can end and begin another life. */
-	nng_ctx_send(ctx, exchange->send);
-	nng_ctx_recv(ctx, exchange->receive);
-}
-
-/*
- * Closing the context is the way to be rid of both operations in every state:
- * aborting one of them alone leaves the other one hanging.
- */
-void
-rpc_exchange_abort(struct rpc_exchange *exchange)
-{
-	if (exchange->open) {
-		exchange->open = false;
-		nng_ctx_close(exchange->ctx);
-	}
-}
-
-static void
-rpc_exchange_abort_oldest(struct rpc_endpoint *endpoint)
+struct rpc_exchange *
+rpc_exchange_find(struct rpc_endpoint *endpoint, uint32_t id)
 {
 	struct rpc_exchange *exchange;
 
-	TAILQ_FOREACH(exchange, &endpoint->in_flight, link)
+	LIST_FOREACH(exchange, &endpoint->buckets[id % RPC_BUCKETS], bucket_link)
 	{
-		if (exchange->abandoned && exchange->open) {
-			rpc_exchange_abort(exchange);
-			return;
+		if (exchange->id == id) {
+			break;
 		}
+	}
+	return exchange;
+}
+
+/* Ending. */
+
+/* None of its calls waits for it any more. */
+static void
+rpc_exchange_end(struct rpc_exchange *exchange, struct rpc_todo *todo)
+{
+	struct rpc_endpoint *endpoint = exchange->endpoint;
+
+	if (exchange->group != NULL) {
+		exchange->group->in_flight--;
+		exchange->group->in_flight_calls -= exchange->count;
+	}
+	LIST_REMOVE(exchange, bucket_link);
+	TAILQ_REMOVE(&endpoint->in_flight, exchange, link);
+	TAILQ_INSERT_HEAD(&endpoint->spare, exchange, link);
+	rpc_endpoint_flush(endpoint, todo);
+	if (endpoint->removed) {
+		rpc_channel_kick(endpoint->channel); /* which may close it now */
+	}
+}
+
+/* Tells the service of what it need not do; without memory it does it all the same. */
+static void
+rpc_exchange_cancel(struct rpc_exchange *exchange, size_t call, struct rpc_todo *todo)
+{
+	struct rpc_endpoint *endpoint = exchange->endpoint;
+	struct rpc_buf *buf = endpoint->conn == NULL ? NULL : rpc_buf_new(RPC_CANCEL_MAX);
+
+	if (buf != NULL) {
+		buf->len = rpc_cancel_put(buf->data, exchange->id, call);
+		rpc_exchange_send(endpoint, RPC_ID_CANCEL, buf, todo);
 	}
 }
 
 void
-rpc_exchange_abandon(struct rpc_exchange *exchange, struct rpc_todo *todo)
+rpc_exchange_abandon(struct rpc_exchange *exchange, size_t slot, bool tell, struct rpc_todo *todo)
 {
-	struct rpc_endpoint *endpoint = exchange->endpoint;
-
-	rpc_exchange_leave(exchange);
-	exchange->abandoned = true;
-	if (++endpoint->abandoned > RPC_ABANDONED_MAX) {
-		rpc_exchange_abort_oldest(endpoint);
+	if (tell) {
+		rpc_exchange_cancel(exchange, exchange->live == 0 ? SIZE_MAX : slot, todo);
 	}
-	if (endpoint->removed) {
-		rpc_resolver_sweep(endpoint->channel->resolver);
+	if (exchange->live == 0) {
+		rpc_exchange_end(exchange, todo);
 	}
-	rpc_endpoint_flush(endpoint, todo);
 }
 
-/* Takes the exchange's calls out of it, for a reply that will not come. */
-static void
+void
 rpc_exchange_lost(struct rpc_exchange *exchange, bool sent, struct rpc_todo *todo)
 {
 	for (size_t i = 0; i < exchange->count; i++) {
@@ -257,50 +240,166 @@ rpc_exchange_lost(struct rpc_exchange *exchange, bool sent, struct rpc_todo *tod
 			rpc_pending_lost(call, todo, sent);
 		}
 	}
+	rpc_exchange_end(exchange, todo);
 }
 
-/* What was to be sent, if it surely was not; else NULL. */
-static bool
-rpc_exchange_was_sent(struct rpc_exchange *exchange)
+/* The reply. */
+
+/* How it went to make a struct rpc_reply of a Reply. */
+enum rpc_filled {
+	RPC_FILLED,
+	RPC_FILLED_MALFORMED,
+	RPC_FILLED_NO_MEMORY
+};
+
+static enum rpc_filled
+rpc_exchange_fill_metadata(struct rpc_pending *pending, const struct rpc_reply_view *view)
 {
-	nng_aio_wait(exchange->send);
-	if (nng_aio_result(exchange->send) == 0) {
-		return true;
+	struct arena *arena = rpc_pending_arena(pending);
+	struct rpc_metadata_view metadata;
+	struct rpc_span rest = view->packed;
+	struct rpc_metadata *list =
+	    arena == NULL ? NULL : arena_calloc(arena, view->metadata_count, sizeof(*list));
+
+	if (list == NULL) {
+		return RPC_FILLED_NO_MEMORY;
 	}
-	if (nng_aio_get_msg(exchange->send) != NULL) {
-		nng_msg_free(nng_aio_get_msg(exchange->send));
-		nng_aio_set_msg(exchange->send, NULL);
+	for (size_t i = 0; i < view->metadata_count; i++) {
+		if (rpc_reply_metadata_next(&rest, &metadata) != RPC_STEP_FOUND) {
+			return RPC_FILLED_MALFORMED;
+		}
+		list[i].key = arena_strndup(arena, metadata.key.data, metadata.key.len);
+		list[i].value = arena_strndup(arena, metadata.value.data, metadata.value.len);
+		if (list[i].key == NULL || list[i].value == NULL) {
+			return RPC_FILLED_NO_MEMORY;
+		}
+	}
+	pending->reply.metadata = list;
+	pending->reply.metadata_count = view->metadata_count;
+	return RPC_FILLED;
+}
+
+static enum rpc_filled
+rpc_exchange_fill_error(struct rpc_pending *pending, struct rpc_span packed)
+{
+	const ProtobufCMessageDescriptor *type = &mockvideo__rpc__v1__status__descriptor;
+	struct arena *arena = rpc_pending_arena(pending);
+	const ProtobufCFieldDescriptor *fault;
+	Mockvideo__Rpc__V1__Status *status;
+
+	if (!rpc_text_check(type, packed, &fault)) {
+		return RPC_FILLED_MALFORMED;
+	}
+	if (arena == NULL) {
+		return RPC_FILLED_NO_MEMORY;
+	}
+	status = mockvideo__rpc__v1__status__unpack(arena_protobuf(arena), packed.len, packed.data);
+	/* It is well-formed, so what it lacks is memory. */
+	return status != NULL && rpc_error_of_status(&pending->reply.error, arena, status)
+		   ? RPC_FILLED
+		   : RPC_FILLED_NO_MEMORY;
+}
+
+/* view NULL: the reply could not be read. shared: it is the only one for several calls. */
+static enum rpc_filled
+rpc_exchange_fill(struct rpc_pending *pending, const struct rpc_reply_view *view, bool shared,
+    const struct rpc_frame *frame)
+{
+	enum rpc_filled filled = view == NULL ? RPC_FILLED_MALFORMED : RPC_FILLED;
+
+	if (filled == RPC_FILLED && view->status.data != NULL) {
+		filled = rpc_exchange_fill_error(pending, view->status);
+	}
+	if (filled == RPC_FILLED && view->metadata_count > 0) {
+		filled = rpc_exchange_fill_metadata(pending, view);
+	}
+	if (filled == RPC_FILLED && pending->reply.error.code == STATUS_OK) {
+		if (shared) {
+			return RPC_FILLED_MALFORMED;
+		}
+		pending->reply.response = view->response.data;
+		pending->reply.len = view->response.len;
+		pending->block = rpc_block_acquire(frame->block);
+	}
+	return filled;
+}
+
+static bool
+rpc_exchange_says(const struct rpc_reply *reply, enum status_code code, const char *reason)
+{
+	return reply->error.code == code && reply->error.reason != NULL &&
+	       strcmp(reply->error.reason, reason) == 0;
+}
+
+/* An attempt failed, which says nothing of the one before it. */
+static bool
+rpc_exchange_leaves_open(const struct rpc_pending *pending)
+{
+	if (!pending->was_sent || (pending->flags & RPC_NO_SIDE_EFFECTS) != 0) {
+		return false;
+	}
+	switch (pending->reply.error.code) {
+	case STATUS_CANCELLED:
+	case STATUS_UNKNOWN:
+	case STATUS_DEADLINE_EXCEEDED:
+	case STATUS_RESOURCE_EXHAUSTED:
+	case STATUS_ABORTED:
+	case STATUS_INTERNAL:
+	case STATUS_UNAVAILABLE: return true;
+	case STATUS_OK:
+	case STATUS_INVALID_ARGUMENT:
+	case STATUS_NOT_FOUND:
+	case STATUS_ALREADY_EXISTS:
+	case STATUS_PERMISSION_DENIED:
+	case STATUS_FAILED_PRECONDITION:
+	case STATUS_OUT_OF_RANGE:
+	case STATUS_UNIMPLEMENTED:
+	case STATUS_DATA_LOSS:
+	case STATUS_UNAUTHENTICATED: break;
 	}
 	return false;
 }
 
+/* Ends a call by its reply, or makes another attempt where the server refused it unexecuted. */
 static void
-rpc_exchange_release(struct rpc_exchange *exchange, struct rpc_todo *todo)
+rpc_exchange_answer(struct rpc_pending *pending, const struct rpc_reply_view *view, bool shared,
+    const struct rpc_frame *frame, struct rpc_todo *todo)
 {
-	struct rpc_endpoint *endpoint = exchange->endpoint;
+	struct rpc_endpoint *endpoint = pending->endpoint;
 
-	TAILQ_REMOVE(&endpoint->in_flight, exchange, link);
-	TAILQ_INSERT_HEAD(&endpoint->spare, exchange, link);
-	rpc_exchange_leave(exchange);
-	endpoint->abandoned -= exchange->abandoned;
-	exchange->abandoned = false;
-	rpc_endpoint_flush(endpoint, todo);
-	if (endpoint->removed) {
-		rpc_resolver_sweep(endpoint->channel->resolver);
+	rpc_pending_detach(pending);
+	rpc_pending_reset_reply(pending);
+	switch (rpc_exchange_fill(pending, view, shared, frame)) {
+	case RPC_FILLED: break;
+	case RPC_FILLED_MALFORMED:
+		rpc_pending_set_error(pending, STATUS_UNAVAILABLE, "MALFORMED_REPLY",
+		    "the service gave an answer that can't be read");
+		break;
+	case RPC_FILLED_NO_MEMORY:
+		rpc_pending_set_error(pending, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
+		    "there is no memory for the answer");
+		break;
 	}
-	if (TAILQ_EMPTY(&endpoint->in_flight)) {
-		pthread_cond_broadcast(&endpoint->channel->idle);
+	if (rpc_exchange_says(&pending->reply, STATUS_UNAVAILABLE, "SHUTTING_DOWN")) {
+		rpc_rotation_draining(endpoint);
+		rpc_pending_lost(pending, todo, false);
+	} else if (rpc_exchange_leaves_open(pending)) {
+		rpc_pending_fail(pending, todo, STATUS_UNAVAILABLE, "OUTCOME_UNKNOWN",
+		    "the connection was lost and another attempt failed; the call may have been "
+		    "executed");
+	} else {
+		rpc_pending_end(pending, todo);
 	}
 }
 
 /* Notes how fast calls of the group are answered while there are some. */
 static void
-rpc_exchange_note_time(struct rpc_exchange *exchange, int64_t now_ns)
+rpc_exchange_note_time(const struct rpc_exchange *exchange, int64_t now_ns)
 {
 	struct rpc_group *group = exchange->group;
 	int64_t since_ns;
 
-	if (group == NULL) {
+	if (group == NULL || !group->slow) {
 		return;
 	}
 	since_ns = exchange->sent_ns > group->answered_ns ? exchange->sent_ns : group->answered_ns;
@@ -309,28 +408,27 @@ rpc_exchange_note_time(struct rpc_exchange *exchange, int64_t now_ns)
 	group->answered_ns = now_ns;
 }
 
-/* The callback of receive: a reply has come, or none will. */
-static void
-rpc_exchange_event(void *closure)
+void
+rpc_exchange_answered(
+    struct rpc_exchange *exchange, const struct rpc_frame *frame, struct rpc_todo *todo)
 {
-	struct rpc_exchange *exchange = closure;
-	struct rpc_endpoint *endpoint = exchange->endpoint;
-	bool answered = nng_aio_result(exchange->receive) == 0;
-	bool sent = rpc_exchange_was_sent(exchange);
-	struct rpc_todo todo;
+	const struct rpc_reply_view *views = exchange->endpoint->channel->views;
+	size_t count;
+	bool whole = rpc_replies_read((struct rpc_span){frame->body, frame->len},
+	    exchange->endpoint->channel->views, exchange->count, &count);
+	/* A message that is refused as a whole gets one reply, which is for each of its calls. */
+	bool shared = whole && count == 1 && exchange->count > 1;
 
-	rpc_channel_lock(endpoint->channel, &todo);
-	if (answered) {
-		nng_msg *message = nng_aio_get_msg(exchange->receive);
-
-		nng_aio_set_msg(exchange->receive, NULL);
-		endpoint->heard_ns = todo.now_ns;
-		endpoint->timeouts = 0;
-		rpc_exchange_note_time(exchange, todo.now_ns);
-		rpc_reply_read(exchange, message, &todo);
-	} else {
-		rpc_exchange_lost(exchange, sent, &todo);
+	whole = whole && count == exchange->count;
+	rpc_exchange_note_time(exchange, todo->now_ns);
+	for (size_t i = 0; i < exchange->count; i++) {
+		if (exchange->calls[i] != NULL) {
+			rpc_exchange_answer(exchange->calls[i],
+			    shared  ? &views[0]
+			    : whole ? &views[i]
+				    : NULL,
+			    shared, frame, todo);
+		}
 	}
-	rpc_exchange_release(exchange, &todo);
-	rpc_channel_unlock(&todo);
+	rpc_exchange_end(exchange, todo);
 }

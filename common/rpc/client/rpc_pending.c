@@ -7,128 +7,13 @@
 #include "common/rpc/net/rpc_tls.h"
 #include "common/rpc/wire/rpc_envelope.h"
 
-/* Spare calls and the memory of each that are kept. */
-#define RPC_PENDING_SPARE_MAX  1024
-#define RPC_PENDING_KEEP_BYTES 4096
-
-#define RPC_ATTEMPTS_MAX       8
-#define RPC_ATTEMPT_MIN_MS     200
-#define RPC_BACK_OFF_MS        10
-#define RPC_BACK_OFF_MAX_MS    500
+#define RPC_ATTEMPTS_MAX    8
+#define RPC_ATTEMPT_MIN_MS  200
+#define RPC_BACK_OFF_MS     10
+#define RPC_BACK_OFF_MAX_MS 500
 
 /* What a call adds to the budget of retries, and a retry takes 1. */
 #define RPC_BUDGET_PER_CALL 0.1
-
-static void rpc_pending_fire(struct rpc_timer *timer, void *todo);
-
-/* Called with the lock. Gives a call that counts as allocated, without its members. */
-static struct rpc_pending *
-rpc_pending_new(struct rpc_channel *channel)
-{
-	struct rpc_pending *pending;
-
-	if (!rpc_timers_reserve(&channel->timers, channel->timer_owners + 1)) {
-		return NULL;
-	}
-	pending = calloc(1, sizeof(*pending));
-	if (pending != NULL) {
-		pending->channel = channel;
-		pending->reply.owner = pending;
-		pending->timer.fire = rpc_pending_fire;
-		channel->timer_owners++;
-	}
-	return pending;
-}
-
-void
-rpc_pending_free(struct rpc_pending **pending)
-{
-	rpc_reply_reset(*pending);
-	arena_free(&(*pending)->arena);
-	free((*pending)->memory);
-	free(*pending);
-	*pending = NULL;
-}
-
-struct rpc_pending *
-rpc_pending_acquire(struct rpc_channel *channel)
-{
-	struct rpc_pending *pending = TAILQ_FIRST(&channel->spare);
-
-	if (pending != NULL) {
-		TAILQ_REMOVE(&channel->spare, pending, link);
-		channel->spare_count--;
-	} else {
-		pending = rpc_pending_new(channel);
-	}
-	if (pending != NULL) {
-		channel->live++;
-		channel->lent++;
-		pending->probe = false;
-	}
-	return pending;
-}
-
-void
-rpc_pending_release(struct rpc_pending *pending)
-{
-	struct rpc_channel *channel = pending->channel;
-	bool last;
-
-	rpc_reply_reset(pending);
-	if (pending->capacity > RPC_PENDING_KEEP_BYTES) {
-		free(pending->memory);
-		pending->memory = NULL;
-		pending->capacity = 0;
-	}
-	pthread_mutex_lock(&channel->lock);
-	pending->state = RPC_PENDING_SPARE;
-	if (channel->spare_count < RPC_PENDING_SPARE_MAX) {
-		TAILQ_INSERT_HEAD(&channel->spare, pending, link);
-		channel->spare_count++;
-		pending = NULL;
-	} else {
-		channel->timer_owners--;
-	}
-	last = --channel->lent == 0 && channel->closed;
-	pthread_mutex_unlock(&channel->lock);
-	if (pending != NULL) {
-		rpc_pending_free(&pending);
-	}
-	if (last) {
-		rpc_channel_free(channel);
-	}
-}
-
-bool
-rpc_pending_pack(struct rpc_pending *pending, const struct rpc_request *request)
-{
-	const ProtobufCMessage *message = request->message;
-	size_t request_len =
-	    message == NULL ? request->len : protobuf_c_message_get_packed_size(message);
-	size_t len =
-	    rpc_call_size(request->method, request_len, request->metadata, request->metadata_count);
-	size_t size = RPC_CALL_HEAD_MAX + len + RPC_CALL_TAIL_MAX;
-	uint8_t *at;
-
-	if (size > pending->capacity) {
-		free(pending->memory);
-		pending->memory = malloc(size);
-		pending->capacity = pending->memory == NULL ? 0 : size;
-		if (pending->memory == NULL) {
-			return false;
-		}
-	}
-	at = rpc_call_put(pending->memory + RPC_CALL_HEAD_MAX, request->method, request_len,
-	    request->metadata, request->metadata_count);
-	if (message != NULL) {
-		protobuf_c_message_pack(message, at);
-	} else if (request_len > 0) {
-		memcpy(at, request->data, request_len);
-	}
-	pending->packed_len = len;
-	return true;
-}
 
 void
 rpc_pending_start(struct rpc_pending *pending, struct rpc_todo *todo)
@@ -210,7 +95,7 @@ rpc_pending_fail_nowhere(struct rpc_pending *pending, struct rpc_todo *todo)
 	if (tls != NULL) {
 		rpc_tls_fault(tls, fault);
 	}
-	rpc_reply_set_error(
+	rpc_pending_set_error(
 	    pending, STATUS_UNAVAILABLE, "NO_ENDPOINT", "the service can't be reached");
 	if (fault[0] != '\0') {
 		error_detail(&pending->reply.error, "TLS: %s", fault);
@@ -243,7 +128,7 @@ rpc_pending_place(struct rpc_pending *pending, struct rpc_todo *todo)
 {
 	struct rpc_endpoint *endpoint =
 	    pending->probe ? pending->endpoint
-			   : rpc_balancer_pick(pending->channel, pending->endpoint);
+			   : rpc_rotation_pick(pending->channel, pending->endpoint);
 
 	if (endpoint == NULL) {
 		rpc_pending_place_nowhere(pending, todo);
@@ -280,14 +165,14 @@ rpc_pending_detach(struct rpc_pending *pending)
 }
 
 void
-rpc_pending_abandon(struct rpc_pending *pending, struct rpc_todo *todo)
+rpc_pending_abandon(struct rpc_pending *pending, bool tell, struct rpc_todo *todo)
 {
 	struct rpc_exchange *exchange =
 	    pending->state == RPC_PENDING_SENT ? pending->exchange : NULL;
 
 	rpc_pending_detach(pending);
-	if (exchange != NULL && exchange->live == 0) {
-		rpc_exchange_abandon(exchange, todo);
+	if (exchange != NULL) {
+		rpc_exchange_abandon(exchange, pending->slot, tell, todo);
 	}
 }
 
@@ -310,7 +195,7 @@ void
 rpc_pending_fail(struct rpc_pending *pending, struct rpc_todo *todo, enum status_code code,
     const char *reason, const char *message)
 {
-	rpc_reply_set_error(pending, code, reason, message);
+	rpc_pending_set_error(pending, code, reason, message);
 	rpc_pending_end(pending, todo);
 }
 
@@ -371,7 +256,7 @@ rpc_pending_lost(struct rpc_pending *pending, struct rpc_todo *todo, bool sent)
 			  "been executed");
 		return;
 	}
-	if (pending->attempts == 1 && rpc_balancer_pick(pending->channel, last) != last) {
+	if (pending->attempts == 1 && rpc_rotation_pick(pending->channel, last) != last) {
 		rpc_pending_place(pending, todo);
 		return;
 	}
@@ -389,7 +274,8 @@ rpc_pending_expire(struct rpc_pending *pending, struct rpc_todo *todo)
 	if (pending->state == RPC_PENDING_WAITING) {
 		endpoint = NULL;
 	}
-	rpc_pending_abandon(pending, todo);
+	/* Nobody need tell the service, which knows the deadline itself. */
+	rpc_pending_abandon(pending, false, todo);
 	if (endpoint == NULL && (pending->flags & RPC_WAIT_FOR_READY) == 0) {
 		rpc_pending_fail(pending, todo, STATUS_UNAVAILABLE,
 		    pending->was_sent ? rpc_pending_sent_reason(pending) : "NO_ENDPOINT",
@@ -402,7 +288,7 @@ rpc_pending_expire(struct rpc_pending *pending, struct rpc_todo *todo)
 	    : endpoint == NULL ? "the deadline passed while the service could not be reached"
 			       : "the deadline passed before the call was sent");
 	if (sent) {
-		rpc_probe_timeout(endpoint, sent_ns, todo);
+		rpc_rotation_timeout(endpoint, sent_ns, todo);
 	}
 }
 
@@ -410,7 +296,7 @@ bool
 rpc_pending_move(struct rpc_pending *pending, struct rpc_todo *todo)
 {
 	struct rpc_endpoint *endpoint = pending->endpoint;
-	struct rpc_endpoint *other = rpc_balancer_pick(pending->channel, endpoint);
+	struct rpc_endpoint *other = rpc_rotation_pick(pending->channel, endpoint);
 	bool sent = pending->state == RPC_PENDING_SENT;
 
 	if (pending->probe || !rpc_pending_harmless(pending) || other == endpoint ||
@@ -418,7 +304,7 @@ rpc_pending_move(struct rpc_pending *pending, struct rpc_todo *todo)
 		return false;
 	}
 	pending->was_sent = pending->was_sent || sent;
-	rpc_pending_abandon(pending, todo);
+	rpc_pending_abandon(pending, true, todo);
 	rpc_pending_place(pending, todo);
 	return true;
 }
@@ -434,11 +320,11 @@ rpc_pending_try_elsewhere(struct rpc_pending *pending, struct rpc_todo *todo)
 	if (!rpc_pending_move(pending, todo)) {
 		rpc_pending_set_timer(pending, pending->deadline_ns);
 	} else if (sent) {
-		rpc_probe_timeout(endpoint, sent_ns, todo);
+		rpc_rotation_timeout(endpoint, sent_ns, todo);
 	}
 }
 
-static void
+void
 rpc_pending_fire(struct rpc_timer *timer, void *todo)
 {
 	struct rpc_pending *pending =

@@ -6,79 +6,43 @@
 
 #include "common/clock.h"
 #include "common/rpc/client/rpc_channel_internal.h"
+#include "common/rpc/net/rpc_lookup.h"
 
-/* Look-ups that are asked for are at least so far apart. */
+/* Look-ups that are asked for, or are made again, are at least so far apart. */
 #define RPC_RESOLVE_MIN_MS  1000
 
 #define RPC_RESOLVE_URL_MAX 128
 
-/* Looks names up, and opens and closes the endpoints: all of which may block. */
-struct rpc_resolver {
-	struct rpc_channel *channel;
-	pthread_t thread;
-	pthread_cond_t wake; /* with the channel's lock, which guards all below */
-	bool stopping;
-	bool kicked;
-	bool sweep;
+/* A name among the URLs. */
+struct rpc_name {
+	struct rpc_resolver *resolver;
+	const struct rpc_url *url;
+	struct rpc_lookup *lookup; /* that runs, or has found; the channel's thread closes it */
 };
 
-static bool
-rpc_resolver_is_static(const struct rpc_channel *channel, const char *url)
-{
-	for (size_t i = 0; i < channel->urls.count; i++) {
-		if (strcmp(channel->urls.list[i].text, url) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
+/* An address of a name. */
+struct rpc_found {
+	SLIST_ENTRY(rpc_found) link;
+	const char *host; /* the name */
+	char url[RPC_RESOLVE_URL_MAX];
+};
 
-static void
-rpc_resolver_mark(struct rpc_channel *channel)
-{
-	pthread_mutex_lock(&channel->lock);
-	for (size_t i = 0; i < channel->endpoint_count; i++) {
-		channel->endpoints[i]->stale =
-		    !rpc_resolver_is_static(channel, channel->endpoints[i]->url);
-	}
-	pthread_mutex_unlock(&channel->lock);
-}
-
-/* True when the channel has the endpoint; it is not stale then. */
-static bool
-rpc_resolver_keep(struct rpc_channel *channel, const char *url)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&channel->lock);
-	for (size_t i = 0; i < channel->endpoint_count && !found; i++) {
-		found = strcmp(channel->endpoints[i]->url, url) == 0;
-		if (found) {
-			channel->endpoints[i]->stale = false;
-		}
-	}
-	pthread_mutex_unlock(&channel->lock);
-	return found;
-}
-
-static void
-rpc_resolver_add(struct rpc_channel *channel, const char *url, const char *host)
-{
-	const char *name = channel->tls_name == NULL ? host : channel->tls_name;
-	struct rpc_endpoint *endpoint;
-	bool added;
-
-	if (rpc_resolver_keep(channel, url) ||
-	    rpc_endpoint_open(&endpoint, channel, url, name, NULL) != STATUS_OK) {
-		return;
-	}
-	pthread_mutex_lock(&channel->lock);
-	added = rpc_channel_add_endpoint(channel, endpoint);
-	pthread_mutex_unlock(&channel->lock);
-	if (!added) {
-		rpc_endpoint_close(&endpoint);
-	}
-}
+/*
+ * Looks all names up at a time, in threads of rpc_lookup; what they find is noted
+ * with the channel's lock, which guards all of this. The channel's thread begins
+ * look-ups, and acts when the last of them has ended.
+ */
+struct rpc_resolver {
+	struct rpc_channel *channel;
+	struct rpc_timer timer; /* the next look-up */
+	int64_t begun_ns;
+	unsigned running; /* look-ups that have not ended */
+	bool finished;    /* the last has, and nobody has acted on it */
+	bool failed;      /* some name could not be looked up */
+	SLIST_HEAD(, rpc_found) found;
+	size_t count;
+	struct rpc_name names[];
+};
 
 static bool
 rpc_resolver_format(const struct addrinfo *address, bool tls, char *url, size_t size)
@@ -95,210 +59,207 @@ rpc_resolver_format(const struct addrinfo *address, bool tls, char *url, size_t 
 		   tls ? "tls+" : "", host, port) < size;
 }
 
-/* Adds the addresses of a name. False when it could not be looked up. */
-static bool
-rpc_resolver_look_up(struct rpc_channel *channel, const struct rpc_url *name)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-	struct addrinfo *addresses;
-	char url[RPC_RESOLVE_URL_MAX];
-
-	if (getaddrinfo(name->host, name->port, &hints, &addresses) != 0) {
-		return false;
-	}
-	for (struct addrinfo *at = addresses; at != NULL; at = at->ai_next) {
-		if (rpc_resolver_format(at, channel->options.tls != NULL, url, sizeof(url))) {
-			rpc_resolver_add(channel, url, name->host);
-		}
-	}
-	freeaddrinfo(addresses);
-	return true;
-}
-
-/* Takes endpoints out that are no longer named; they finish what is in flight. */
+/* The callback of a look-up. The channel's lock is the last thing that it touches. */
 static void
-rpc_resolver_retire(struct rpc_channel *channel)
+rpc_resolver_found(const struct addrinfo *addresses, void *closure)
 {
-	struct rpc_todo todo;
-	size_t kept = 0;
-	size_t count;
-
-	rpc_channel_lock(channel, &todo);
-	count = channel->endpoint_count;
-	for (size_t i = 0; i < count; i++) {
-		struct rpc_endpoint *endpoint = channel->endpoints[i];
-
-		if (!endpoint->stale) {
-			channel->endpoints[kept++] = endpoint;
-			continue;
-		}
-		endpoint->removed = true;
-		rpc_timer_clear(&channel->timers, &endpoint->timer);
-		TAILQ_INSERT_TAIL(&channel->retired, endpoint, link);
-	}
-	channel->endpoint_count = kept;
-	if (kept < count) {
-		struct rpc_endpoint *endpoint;
-
-		TAILQ_FOREACH(endpoint, &channel->retired, link)
-		{
-			rpc_endpoint_move_queued(endpoint, &todo);
-		}
-	}
-	rpc_channel_unlock(&todo);
-}
-
-/* A name that can't be looked up just now changes nothing. */
-static void
-rpc_resolver_update(struct rpc_channel *channel)
-{
-	bool complete = true;
-
-	rpc_resolver_mark(channel);
-	for (size_t i = 0; i < channel->urls.count; i++) {
-		if (channel->urls.list[i].host != NULL &&
-		    !rpc_resolver_look_up(channel, &channel->urls.list[i])) {
-			complete = false;
-		}
-	}
-	if (complete) {
-		rpc_resolver_retire(channel);
-	}
-}
-
-/* Called with the lock, which is released meanwhile. */
-static void
-rpc_resolver_close_retired(struct rpc_channel *channel)
-{
-	struct rpc_endpoint *endpoint = TAILQ_FIRST(&channel->retired);
-
-	while (endpoint != NULL) {
-		if (!rpc_endpoint_idle(endpoint)) {
-			if (endpoint->load == 0) {
-				rpc_endpoint_abort(endpoint);
-			}
-			endpoint = TAILQ_NEXT(endpoint, link);
-			continue;
-		}
-		TAILQ_REMOVE(&channel->retired, endpoint, link);
-		pthread_mutex_unlock(&channel->lock);
-		rpc_endpoint_close(&endpoint);
-		pthread_mutex_lock(&channel->lock);
-		endpoint = TAILQ_FIRST(&channel->retired);
-	}
-}
-
-static void
-rpc_resolver_wait(struct rpc_resolver *resolver, int64_t until_ns)
-{
-	struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
-
-	pthread_cond_timedwait(&resolver->wake, &resolver->channel->lock, &until);
-}
-
-static void *
-rpc_resolver_run(void *closure)
-{
-	struct rpc_resolver *resolver = closure;
+	const struct rpc_name *name = closure;
+	struct rpc_resolver *resolver = name->resolver;
 	struct rpc_channel *channel = resolver->channel;
-	int64_t interval_ns = channel->options.resolve_interval_ms * CLOCK_NS_PER_MS;
-	int64_t min_ns = interval_ns < RPC_RESOLVE_MIN_MS * CLOCK_NS_PER_MS
-			     ? interval_ns
-			     : RPC_RESOLVE_MIN_MS * CLOCK_NS_PER_MS;
+	bool failed = addresses == NULL;
 
 	pthread_mutex_lock(&channel->lock);
-	while (!resolver->stopping) {
-		int64_t begun_ns = clock_now_ns();
+	for (; addresses != NULL; addresses = addresses->ai_next) {
+		struct rpc_found *found = malloc(sizeof(*found));
 
-		resolver->kicked = false;
-		pthread_mutex_unlock(&channel->lock);
-		rpc_resolver_update(channel);
-		pthread_mutex_lock(&channel->lock);
-		resolver->sweep = true;
-		for (;;) {
-			int64_t due_ns = begun_ns + (resolver->kicked ? min_ns : interval_ns);
+		if (found == NULL || !rpc_resolver_format(addresses, channel->options.tls != NULL,
+					 found->url, sizeof(found->url))) {
+			failed = true;
+			free(found);
+			continue;
+		}
+		found->host = name->url->host;
+		SLIST_INSERT_HEAD(&resolver->found, found, link);
+	}
+	resolver->failed = resolver->failed || failed;
+	if (--resolver->running == 0) {
+		resolver->finished = true;
+		rpc_channel_kick(channel);
+	}
+	pthread_mutex_unlock(&channel->lock);
+}
 
-			if (resolver->stopping || clock_now_ns() >= due_ns) {
-				break;
-			}
-			if (resolver->sweep) {
-				resolver->sweep = false;
-				rpc_resolver_close_retired(channel);
-				continue;
-			}
-			rpc_resolver_wait(resolver, due_ns);
+/* With the lock: of a look-up that has found all that is left is to return. */
+static void
+rpc_resolver_begin(struct rpc_resolver *resolver, int64_t now_ns)
+{
+	resolver->begun_ns = now_ns;
+	resolver->failed = false;
+	for (size_t i = 0; i < resolver->count; i++) {
+		struct rpc_name *name = &resolver->names[i];
+
+		rpc_lookup_close(&name->lookup);
+		if (rpc_lookup_open(&name->lookup, name->url->host, name->url->port,
+			rpc_resolver_found, name)) {
+			resolver->running++;
+		} else {
+			resolver->failed = true;
 		}
 	}
-	pthread_mutex_unlock(&channel->lock);
-	return NULL;
-}
-
-void
-rpc_resolver_kick(struct rpc_resolver *resolver)
-{
-	if (resolver != NULL && !resolver->kicked) {
-		resolver->kicked = true;
-		pthread_cond_signal(&resolver->wake);
+	if (resolver->running == 0) {
+		resolver->finished = true;
+		rpc_channel_kick(resolver->channel);
 	}
 }
 
-void
-rpc_resolver_sweep(struct rpc_resolver *resolver)
-{
-	if (resolver != NULL && !resolver->sweep) {
-		resolver->sweep = true;
-		pthread_cond_signal(&resolver->wake);
-	}
-}
-
+/* Fires for resolver->timer. */
 static void
-rpc_resolver_free(struct rpc_channel *channel)
+rpc_resolver_fire(struct rpc_timer *timer, void *todo)
 {
-	struct rpc_resolver *resolver = channel->resolver;
+	struct rpc_resolver *resolver =
+	    (struct rpc_resolver *)((char *)timer - offsetof(struct rpc_resolver, timer));
 
-	pthread_mutex_lock(&channel->lock);
-	channel->resolver = NULL;
-	pthread_mutex_unlock(&channel->lock);
-	pthread_cond_destroy(&resolver->wake);
-	free(resolver);
+	if (!resolver->channel->closing) {
+		rpc_resolver_begin(resolver, ((struct rpc_todo *)todo)->now_ns);
+	}
+}
+
+static int64_t
+rpc_resolver_soon_ns(const struct rpc_resolver *resolver)
+{
+	int64_t interval_ms = resolver->channel->options.resolve_interval_ms;
+	int64_t soon_ms = interval_ms < RPC_RESOLVE_MIN_MS ? interval_ms : RPC_RESOLVE_MIN_MS;
+
+	return resolver->begun_ns + soon_ms * CLOCK_NS_PER_MS;
 }
 
 static bool
-rpc_resolver_needed(const struct rpc_channel *channel)
+rpc_resolver_is_static(const struct rpc_channel *channel, const char *url)
 {
 	for (size_t i = 0; i < channel->urls.count; i++) {
-		if (channel->urls.list[i].host != NULL) {
+		if (strcmp(channel->urls.list[i].text, url) == 0) {
 			return true;
 		}
 	}
 	return false;
 }
 
+/* Adds the endpoint, unless the channel has it; it is not stale then. */
+static void
+rpc_resolver_add(struct rpc_channel *channel, const struct rpc_found *found)
+{
+	const char *name = channel->tls_name == NULL ? found->host : channel->tls_name;
+	struct rpc_endpoint *endpoint;
+
+	for (size_t i = 0; i < channel->endpoint_count; i++) {
+		if (strcmp(channel->endpoints[i]->url, found->url) == 0) {
+			channel->endpoints[i]->stale = false;
+			return;
+		}
+	}
+	if (rpc_endpoint_open(&endpoint, channel, found->url, name, NULL) == STATUS_OK &&
+	    !rpc_channel_add_endpoint(channel, endpoint)) {
+		endpoint->removed = true;
+		TAILQ_INSERT_TAIL(&channel->retired, endpoint, link);
+	}
+}
+
+/* Takes endpoints out that are no longer named; they finish what is in flight. */
+static void
+rpc_resolver_retire(struct rpc_channel *channel, struct rpc_todo *todo)
+{
+	size_t count = channel->endpoint_count;
+	struct rpc_endpoint *endpoint;
+
+	channel->endpoint_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		endpoint = channel->endpoints[i];
+		if (!endpoint->stale) {
+			channel->endpoints[channel->endpoint_count++] = endpoint;
+			continue;
+		}
+		endpoint->removed = true;
+		rpc_timer_clear(&channel->timers, &endpoint->timer);
+		TAILQ_INSERT_TAIL(&channel->retired, endpoint, link);
+	}
+	TAILQ_FOREACH(endpoint, &channel->retired, link)
+	{
+		rpc_endpoint_move_queued(endpoint, todo);
+	}
+}
+
+/* A name that can't be looked up just now takes nothing away. */
+void
+rpc_resolver_follow(struct rpc_channel *channel, struct rpc_todo *todo)
+{
+	struct rpc_resolver *resolver = channel->resolver;
+	struct rpc_found *found;
+
+	if (resolver == NULL || !resolver->finished || channel->closing) {
+		return;
+	}
+	resolver->finished = false;
+	for (size_t i = 0; i < channel->endpoint_count; i++) {
+		channel->endpoints[i]->stale = !resolver->failed && !rpc_resolver_is_static(channel,
+									channel->endpoints[i]->url);
+	}
+	while ((found = SLIST_FIRST(&resolver->found)) != NULL) {
+		SLIST_REMOVE_HEAD(&resolver->found, link);
+		rpc_resolver_add(channel, found);
+		free(found);
+	}
+	rpc_resolver_retire(channel, todo);
+	rpc_channel_set_timer(channel, &resolver->timer,
+	    resolver->failed
+		? rpc_resolver_soon_ns(resolver)
+		: resolver->begun_ns + channel->options.resolve_interval_ms * CLOCK_NS_PER_MS);
+}
+
+void
+rpc_resolver_kick(struct rpc_channel *channel)
+{
+	struct rpc_resolver *resolver = channel->resolver;
+
+	/* Without the timer names are being looked up already. */
+	if (resolver != NULL && resolver->timer.place != 0 &&
+	    rpc_resolver_soon_ns(resolver) < resolver->timer.at_ns) {
+		rpc_channel_set_timer(channel, &resolver->timer, rpc_resolver_soon_ns(resolver));
+	}
+}
+
 enum status_code
 rpc_resolver_start(struct rpc_channel *channel, struct error *error)
 {
 	struct rpc_resolver *resolver;
-	pthread_condattr_t attributes;
+	size_t count = 0;
+	bool reserved;
 
-	if (!rpc_resolver_needed(channel)) {
+	for (size_t i = 0; i < channel->urls.count; i++) {
+		count += channel->urls.list[i].host != NULL;
+	}
+	if (count == 0) {
 		return STATUS_OK;
 	}
-	resolver = calloc(1, sizeof(*resolver));
-	if (resolver == NULL) {
-		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
-	}
-	resolver->channel = channel;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&resolver->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
+	resolver = calloc(1, sizeof(*resolver) + count * sizeof(struct rpc_name));
 	pthread_mutex_lock(&channel->lock);
-	channel->resolver = resolver;
+	reserved = resolver != NULL && rpc_channel_reserve_timers(channel, 1);
+	if (reserved) {
+		resolver->channel = channel;
+		resolver->timer.fire = rpc_resolver_fire;
+		SLIST_INIT(&resolver->found);
+		for (size_t i = 0; i < channel->urls.count; i++) {
+			if (channel->urls.list[i].host != NULL) {
+				resolver->names[resolver->count++] = (struct rpc_name){
+				    .resolver = resolver, .url = &channel->urls.list[i]};
+			}
+		}
+		channel->resolver = resolver;
+		rpc_resolver_begin(resolver, clock_now_ns());
+	}
 	pthread_mutex_unlock(&channel->lock);
-	if (pthread_create(&resolver->thread, NULL, rpc_resolver_run, resolver) != 0) {
-		rpc_resolver_free(channel);
-		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "NO_THREAD",
-		    "cannot start the thread that looks endpoints up");
+	if (!reserved) {
+		free(resolver);
+		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
 	}
 	return STATUS_OK;
 }
@@ -307,14 +268,22 @@ void
 rpc_resolver_stop(struct rpc_channel *channel)
 {
 	struct rpc_resolver *resolver = channel->resolver;
+	struct rpc_found *found;
 
 	if (resolver == NULL) {
 		return;
 	}
+	for (size_t i = 0; i < resolver->count; i++) {
+		rpc_lookup_close(&resolver->names[i].lookup);
+	}
 	pthread_mutex_lock(&channel->lock);
-	resolver->stopping = true;
-	pthread_cond_signal(&resolver->wake);
+	rpc_timer_clear(&channel->timers, &resolver->timer);
+	channel->timer_owners--;
+	channel->resolver = NULL;
 	pthread_mutex_unlock(&channel->lock);
-	pthread_join(resolver->thread, NULL);
-	rpc_resolver_free(channel);
+	while ((found = SLIST_FIRST(&resolver->found)) != NULL) {
+		SLIST_REMOVE_HEAD(&resolver->found, link);
+		free(found);
+	}
+	free(resolver);
 }

@@ -77,16 +77,14 @@ rpc_url_check_path(const struct rpc_url *url, const char *path, struct error *er
 static enum status_code
 rpc_url_read(struct rpc_url *url, struct error *error)
 {
-	static const char *const paths[] = {"ipc://", "inproc://"};
+	static const char path[] = "ipc://";
 	static const char *const hosts[] = {"tcp://", "tls+tcp://"};
 
 	if (rpc_url_starts(url->text, rpc_url_dns)) {
 		return rpc_url_read_dns(url, error);
 	}
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		if (rpc_url_starts(url->text, paths[i]) && url->text[strlen(paths[i])] != '\0') {
-			return rpc_url_check_path(url, url->text + strlen(paths[i]), error);
-		}
+	if (rpc_url_starts(url->text, path) && url->text[strlen(path)] != '\0') {
+		return rpc_url_check_path(url, url->text + strlen(path), error);
 	}
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
 		if (!rpc_url_starts(url->text, hosts[i])) {
@@ -101,7 +99,7 @@ rpc_url_read(struct rpc_url *url, struct error *error)
 	}
 	return error_set(error, STATUS_INVALID_ARGUMENT, "BAD_URL",
 	    "endpoint \"%s\": must be a URL that begins with tcp:// tls+tcp:// ipc:// "
-	    "inproc:// or dns:///",
+	    "or dns:///",
 	    url->text);
 }
 

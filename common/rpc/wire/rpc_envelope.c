@@ -79,26 +79,28 @@ rpc_status_of_error(struct arena *arena, const struct error *error)
 	return status;
 }
 
-static void
+static bool
 rpc_error_violations(
     struct error *error, struct arena *arena, const Mockvideo__Rpc__V1__Status *status)
 {
 	error->violations = arena_calloc(arena, status->n_violations, sizeof(*error->violations));
 	if (error->violations == NULL) {
-		return;
+		return false;
 	}
 	for (size_t i = 0; i < status->n_violations; i++) {
-		struct violation *violation = &error->violations[error->violation_count];
+		struct violation *violation = &error->violations[i];
 
 		violation->field = arena_strdup(arena, status->violations[i]->field);
 		violation->description = arena_strdup(arena, status->violations[i]->description);
-		if (violation->field != NULL && violation->description != NULL) {
-			error->violation_count++;
+		if (violation->field == NULL || violation->description == NULL) {
+			return false;
 		}
+		error->violation_count++;
 	}
+	return true;
 }
 
-void
+bool
 rpc_error_of_status(
     struct error *error, struct arena *arena, const Mockvideo__Rpc__V1__Status *status)
 {
@@ -106,16 +108,19 @@ rpc_error_of_status(
 
 	if (status == NULL || status->code == MOCKVIDEO__RPC__V1__CODE__OK) {
 		memset(error, 0, sizeof(*error));
-		return;
+		return true;
 	}
 	known = (unsigned)status->code <= STATUS_UNAUTHENTICATED;
 	error_set(error, known ? (enum status_code)status->code : STATUS_UNKNOWN, NULL, "%s",
 	    status->message);
 	if (status->reason[0] != '\0') {
 		error->reason = arena_strdup(arena, status->reason);
+		if (error->reason == NULL) {
+			return false;
+		}
 	}
 	error->retry_after_ms = status->retry_after_ms;
-	rpc_error_violations(error, arena, status);
+	return rpc_error_violations(error, arena, status);
 }
 
 bool

@@ -22,8 +22,11 @@ struct error;
 /* What a caller is told: error in arena as the message Status. Never NULL. */
 Mockvideo__Rpc__V1__Status *rpc_status_of_error(struct arena *arena, const struct error *error);
 
-/* The other way round; status NULL means OK. Texts and violations are in arena. */
-void rpc_error_of_status(
+/*
+ * The other way round; status NULL means OK. Texts and violations are in arena.
+ * False without memory for all of them.
+ */
+bool rpc_error_of_status(
     struct error *error, struct arena *arena, const Mockvideo__Rpc__V1__Status *status);
 
 /* Limits of what a Call may carry besides its request. */
