@@ -1,13 +1,8 @@
 #include "gateway/gw_room.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include "common/admin.h"
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/descriptor.h"
 #include "gateway/gw_conn.h"
 
 /* Of each loop: its listener, its epoll and how other threads wake it. */
@@ -26,28 +21,8 @@
 void
 gw_room_init(struct gw_room *room, size_t max, unsigned loops)
 {
-	struct rlimit limit = {0};
-	int lowest_free = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-	size_t reserved = (size_t)(lowest_free < 0 ? 0 : lowest_free) + loops * GW_ROOM_PER_LOOP +
-			  ADMIN_DESCRIPTORS_MAX + GW_ROOM_OTHERS;
-
-	if (lowest_free >= 0) {
-		close(lowest_free);
-	}
-	room->max = max;
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= max + reserved) {
-		return;
-	}
-	/* A limit that is lower than what is reserved leaves a quarter yet. */
-	room->max = limit.rlim_cur > reserved + limit.rlim_cur / 4 ? limit.rlim_cur - reserved
-								   : limit.rlim_cur / 4 + 1;
-	log_warn(
-	    "connectionsMax can not be held: the limit of open files (RLIMIT_NOFILE) is too low; "
-	    "raise it, or lower connectionsMax",
-	    LOG_INT("connectionsMax", (int64_t)max), LOG_INT("limit", (int64_t)limit.rlim_cur),
-	    LOG_INT("needed", (int64_t)(max + reserved)),
-	    LOG_INT("connections", (int64_t)room->max));
+	room->max =
+	    descriptor_room(max, loops * GW_ROOM_PER_LOOP + ADMIN_DESCRIPTORS_MAX + GW_ROOM_OTHERS);
 }
 
 bool

@@ -94,7 +94,9 @@ who_shows_none_or_a_wrong_one_is_refused_and_told_why(void **state)
 	expect(ask("expired", "accountd.test", NULL), UNAVAILABLE, "certificate expired");
 	expect(ask("foreign", "accountd.test", NULL), UNAVAILABLE, "unknown ca");
 	expect(ask("gateway", "else.test", NULL), UNAVAILABLE, "hostname mismatch");
-	process_await_log(&stack.accountd[0], mark, "a client could not connect by TLS");
+	process_await_log(&stack.accountd[0], mark, "\"reason\":\"tls\"");
+	process_await_log(
+	    &stack.accountd[0], mark, "\"detail\":\"peer did not return a certificate\"");
 }
 
 static void

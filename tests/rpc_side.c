@@ -436,10 +436,10 @@ bare_greet(int fd, enum rpc_role role)
 	bare_expect(fd, other, sizeof(other));
 }
 
-void
-bare_expect(int fd, const void *bytes, size_t len)
+static uint8_t *
+bare_receive(int fd, size_t len)
 {
-	uint8_t *got = malloc(len);
+	uint8_t *got = malloc(len + 1);
 	size_t at = 0;
 
 	while (at < len) {
@@ -451,8 +451,29 @@ bare_expect(int fd, const void *bytes, size_t len)
 		}
 		at += (size_t)came;
 	}
+	return got;
+}
+
+void
+bare_expect(int fd, const void *bytes, size_t len)
+{
+	uint8_t *got = bare_receive(fd, len);
+
 	assert_memory_equal(got, bytes, len);
 	free(got);
+}
+
+void
+bare_skip(int fd)
+{
+	uint8_t *head = bare_receive(fd, 8);
+	size_t len = 0;
+
+	for (size_t i = 0; i < 8; i++) {
+		len = len << 8 | head[i];
+	}
+	free(head);
+	free(bare_receive(fd, len));
 }
 
 void

@@ -99,6 +99,7 @@ void bare_send(int fd, const void *bytes, size_t len);
 void bare_greet(
     int fd, enum rpc_role role); /* sends the greeting of that role, and reads the other */
 void bare_expect(int fd, const void *bytes, size_t len);
+void bare_skip(int fd);       /* a message of tcp, with its head */
 void bare_expect_end(int fd); /* no more bytes, but the end */
 
 #endif

@@ -13,6 +13,15 @@ const struct metric_row accountd_metric_rows[ACCOUNTD_METRIC_COUNT] = {
 	"Calls that wait for a store worker, by kind of work.", {"kind"}, METRIC_NUMBER, NULL},
     [ACCOUNTD_BATCH_CALLS] = {"mockvideo_rpc_server_batch_calls", METRIC_HISTOGRAM,
 	"Calls of a request message.", {NULL}, METRIC_NUMBER, metric_share_bounds},
+    [ACCOUNTD_CONNECTIONS] = {"mockvideo_rpc_server_connections", METRIC_GAUGE,
+	"Connections of clients that are open.", {NULL}, METRIC_NUMBER, NULL},
+    [ACCOUNTD_CONNECTIONS_ENDED] = {"mockvideo_rpc_server_connections_ended_total", METRIC_COUNTER,
+	"Connections that were ended by a fault of the client, for a limit, or refused.",
+	{"reason"}, METRIC_NUMBER, NULL},
+    [ACCOUNTD_HELD_BYTES] = {"mockvideo_rpc_server_held_bytes", METRIC_GAUGE,
+	"Memory that messages hold: incomplete requests, requests worked on, replies that are not "
+	"read.",
+	{"what"}, METRIC_NUMBER, NULL},
     [ACCOUNTD_STORE_DURATION] = {"mockvideo_store_operation_duration_seconds", METRIC_HISTOGRAM,
 	"Operations of the store and how they ended, with their retries; a transaction of "
 	"several kinds of writes is one of each.",

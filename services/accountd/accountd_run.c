@@ -6,6 +6,7 @@
 
 #include "common/admin.h"
 #include "common/clock.h"
+#include "common/descriptor.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "common/rpc/net/rpc_tls.h"
@@ -20,6 +21,10 @@
 
 #define SCHEMA_PATIENCE_NS (3000 * CLOCK_NS_PER_MS)
 #define HASH_THREADS_MAX   4
+
+/* What connections of clients must leave: of a store worker, and of traces, listeners and files. */
+#define DESCRIPTORS_PER_WORKER 4
+#define DESCRIPTORS_OF_OTHERS  64
 
 extern const unsigned char descriptors[];
 extern const size_t descriptors_len;
@@ -148,6 +153,23 @@ accountd_service_options(const struct conf *conf, struct store *store,
 	    .observe_closure = telemetry};
 }
 
+static struct rpc_server_limits
+accountd_limits(const struct conf *conf)
+{
+	size_t workers = (size_t)conf_int(conf, ACCOUNTD_STORE_WORKERS);
+	size_t connections = descriptor_room((size_t)conf_int(conf, ACCOUNTD_CONNECTIONS_MAX),
+	    workers * DESCRIPTORS_PER_WORKER + ADMIN_DESCRIPTORS_MAX + DESCRIPTORS_OF_OTHERS);
+
+	return (struct rpc_server_limits){.connections_max = (unsigned)connections,
+	    .address_max = (unsigned)conf_int(conf, ACCOUNTD_CONNECTIONS_PER_ADDRESS_MAX),
+	    .partial_max_bytes = (size_t)conf_int(conf, ACCOUNTD_INCOMPLETE_MAX_BYTES),
+	    .working_max_bytes = (size_t)conf_int(conf, ACCOUNTD_WORKING_MAX_BYTES),
+	    .unsent_max_bytes = (size_t)conf_int(conf, ACCOUNTD_UNSENT_MAX_BYTES),
+	    .handshake_timeout_ms = (int)conf_int(conf, ACCOUNTD_HANDSHAKE_TIMEOUT_MS),
+	    .receive_timeout_ms = (int)conf_int(conf, ACCOUNTD_RECEIVE_TIMEOUT_MS),
+	    .send_timeout_ms = (int)conf_int(conf, ACCOUNTD_SEND_TIMEOUT_MS)};
+}
+
 static struct rpc_server_options
 accountd_server_options(
     const struct conf *conf, const struct accountd *accountd, const char *listen)
@@ -159,12 +181,14 @@ accountd_server_options(
 	    .messages_max = (unsigned)conf_int(conf, ACCOUNTD_MESSAGES_MAX),
 	    .default_timeout_ms = (uint32_t)conf_int(conf, ACCOUNTD_REQUEST_TIMEOUT_MS),
 	    .timeout_max_ms = (uint32_t)conf_int(conf, ACCOUNTD_TIMEOUT_MAX_MS),
+	    .limits = accountd_limits(conf),
 	    .serving = user_service_serving,
 	    .started = user_service_started,
 	    .services = accountd_services,
 	    .descriptor_set = descriptors,
 	    .descriptor_set_len = descriptors_len,
 	    .observe_message = accountd_telemetry_message,
+	    .observe_fault = accountd_telemetry_connection,
 	    .observe_closure = accountd->telemetry,
 	    .tls = accountd->tls,
 	    .trusted = conf_text(conf, ACCOUNTD_TLS_TRUSTED)};
@@ -201,13 +225,6 @@ accountd_drain(struct conf *conf, struct accountd *accountd, struct rpc_server *
 	nanosleep(&(struct timespec){drain_ms / 1000, drain_ms % 1000 * CLOCK_NS_PER_MS}, NULL);
 }
 
-static void
-accountd_tls_failed(const char *why, void *closure)
-{
-	(void)closure;
-	log_warn("a client could not connect by TLS", LOG_STR("why", why));
-}
-
 /* Leaves *tls NULL when no certificate is configured. */
 static enum status_code
 accountd_open_tls(struct rpc_tls **tls, const struct conf *conf, struct error *error)
@@ -218,7 +235,6 @@ accountd_open_tls(struct rpc_tls **tls, const struct conf *conf, struct error *e
 	if (!accountd_tls_options(conf, &options)) {
 		return STATUS_OK;
 	}
-	options.failed = accountd_tls_failed;
 	return rpc_tls_open(tls, &options, error);
 }
 

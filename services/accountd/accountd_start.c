@@ -209,9 +209,27 @@ accountd_check_listen(const struct conf *conf, const char *command, struct error
 	return true;
 }
 
+/* What is read around a request. */
+#define ACCOUNTD_REQUEST_FRAME_BYTES 4096
+
+/* A request of allowed size must not be ended for its size alone. */
+static bool
+accountd_check_limits(const struct conf *conf, const char *command, struct error *error)
+{
+	int64_t least = conf_int(conf, ACCOUNTD_REQUEST_MAX_BYTES) + ACCOUNTD_REQUEST_FRAME_BYTES;
+
+	if (command != NULL || conf_int(conf, ACCOUNTD_INCOMPLETE_MAX_BYTES) >= least) {
+		return true;
+	}
+	error_set(error, STATUS_INVALID_ARGUMENT, "BAD_LIMIT",
+	    "incompleteMaxBytes must be at least requestMaxBytes and %d more: %lld",
+	    ACCOUNTD_REQUEST_FRAME_BYTES, (long long)least);
+	return false;
+}
+
 bool (*const accountd_start_checks[])(const struct conf *conf, const char *command,
     struct error *error) = {accountd_check_command, accountd_check_store, accountd_check_store_tls,
-    accountd_check_tls, accountd_check_listen, NULL};
+    accountd_check_tls, accountd_check_listen, accountd_check_limits, NULL};
 
 enum status_code
 accountd_probe(const struct conf *conf, struct error *error)

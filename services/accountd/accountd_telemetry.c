@@ -49,6 +49,8 @@ struct accountd_telemetry {
 	_Atomic(struct metric_series *) store_ns[ACCOUNTD_OPERATIONS][ACCOUNTD_CODES];
 	_Atomic(struct metric_series *) store_unavailable[ACCOUNTD_OPERATIONS][STORE_CAUSES];
 	struct log_limit unavailable_limit[STORE_CAUSES];
+	struct metric_series *ended[RPC_CAUSES]; /* NULL: the cause is no fault */
+	struct log_limit ended_limit[RPC_CAUSES];
 	struct accountd_method methods[ACCOUNTD_METHODS_MAX];
 	_Atomic(struct metric_series *) unknown[ACCOUNTD_CODES]; /* calls without a method */
 };
@@ -128,6 +130,22 @@ accountd_telemetry_collect_store(struct metric_scrape *scrape, const struct stor
 }
 
 static void
+accountd_telemetry_collect_connections(struct metric_scrape *scrape, struct rpc_server *server)
+{
+	struct rpc_server_stats stats;
+
+	rpc_server_stats(server, &stats);
+	metric_put(scrape, ACCOUNTD_IN_FLIGHT, (double)rpc_server_in_flight(server), NULL);
+	metric_put(scrape, ACCOUNTD_CONNECTIONS, (double)stats.connections, NULL);
+	metric_put(scrape, ACCOUNTD_HELD_BYTES, (double)stats.partial_bytes,
+	    (const char *[]){"incomplete"});
+	metric_put(
+	    scrape, ACCOUNTD_HELD_BYTES, (double)stats.working_bytes, (const char *[]){"working"});
+	metric_put(
+	    scrape, ACCOUNTD_HELD_BYTES, (double)stats.unsent_bytes, (const char *[]){"unsent"});
+}
+
+static void
 accountd_telemetry_collect(struct metric_scrape *scrape, void *closure)
 {
 	struct accountd_telemetry *accountd = closure;
@@ -137,8 +155,7 @@ accountd_telemetry_collect(struct metric_scrape *scrape, void *closure)
 	if (service == NULL) {
 		return;
 	}
-	metric_put(
-	    scrape, ACCOUNTD_IN_FLIGHT, (double)rpc_server_in_flight(accountd->server), NULL);
+	accountd_telemetry_collect_connections(scrape, accountd->server);
 	for (unsigned kind = 0; kind < USER_KINDS; kind++) {
 		metric_put(scrape, ACCOUNTD_QUEUE_LENGTH,
 		    (double)user_service_queued(service, kind),
@@ -178,6 +195,10 @@ accountd_telemetry_make_series(struct accountd_telemetry *accountd)
 			    ACCOUNTD_STORE_UNAVAILABLE, accountd_operations[i],
 			    store_cause_name((enum store_cause)cause));
 		}
+	}
+	for (size_t i = RPC_CAUSE_LOST + 1; i < RPC_CAUSES; i++) {
+		accountd->ended[i] = metric_series(set, ACCOUNTD_CONNECTIONS_ENDED,
+		    (const char *[]){rpc_cause_name((enum rpc_cause)i)});
 	}
 	accountd->batch_calls = metric_series(set, ACCOUNTD_BATCH_CALLS, NULL);
 	accountd->hash_ns = metric_series(set, ACCOUNTD_HASH_DURATION, NULL);
@@ -238,6 +259,23 @@ accountd_telemetry_shared(void *closure, enum store_operation operation, size_t 
 	const struct accountd_telemetry *accountd = closure;
 
 	metric_observe(accountd->store_calls[operation], (int64_t)calls);
+}
+
+void
+accountd_telemetry_connection(
+    const char *peer, enum rpc_cause cause, const char *text, void *closure)
+{
+	struct accountd_telemetry *accountd = closure;
+	uint64_t left_out;
+
+	metric_add(accountd->ended[cause], 1);
+	if (log_limit_pass(&accountd->ended_limit[cause], clock_now_ns(), &left_out)) {
+		log_warn("a connection was ended or refused",
+		    LOG_STR("reason", rpc_cause_name(cause)), LOG_STR("why", rpc_cause_text(cause)),
+		    LOG_STR("detail", text[0] == '\0' ? NULL : text),
+		    LOG_STR("peer", peer[0] == '\0' ? NULL : peer),
+		    LOG_INT("leftOut", (int64_t)left_out));
+	}
 }
 
 void

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/rpc/net/rpc_net.h"
 #include "services/accountd/store.h"
 
 struct accountd_telemetry;
@@ -41,5 +42,7 @@ void accountd_telemetry_shared(void *accountd, enum store_operation operation, s
 /* For rpc_server_options. */
 const struct rpc_interceptor *accountd_telemetry_interceptors(size_t *count);
 void accountd_telemetry_message(size_t calls, void *accountd);
+void accountd_telemetry_connection(
+    const char *peer, enum rpc_cause cause, const char *text, void *accountd);
 
 #endif

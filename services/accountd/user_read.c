@@ -88,9 +88,11 @@ user_get_gulp(struct user_worker *worker, struct rpc_call **calls, size_t count,
 		user_fail_all(calls, count, &error);
 		return;
 	}
+	rpc_call_cork();
 	for (size_t i = count; i-- > 0;) {
 		user_get_answer(calls[i], ids[i], &rows[i]);
 	}
+	rpc_call_uncork();
 }
 
 void
@@ -270,7 +272,9 @@ user_health_run(void *closure, struct rpc_call **calls, size_t count)
 		return;
 	}
 	response.message = (char *)(uintptr_t) "I'm Healthy!";
+	rpc_call_cork();
 	for (size_t i = 0; i < count; i++) {
 		rpc_call_finish(calls[i], &response.base);
 	}
+	rpc_call_uncork();
 }

@@ -47,9 +47,11 @@ user_share(const struct user_service *service, enum store_operation operation, s
 void
 user_fail_all(struct rpc_call **calls, size_t count, const struct error *error)
 {
+	rpc_call_cork();
 	for (size_t i = 0; i < count; i++) {
 		rpc_call_fail(calls[i], error);
 	}
+	rpc_call_uncork();
 }
 
 static void

@@ -138,6 +138,7 @@ user_start_hashed(struct rpc_call *call, void *closure)
 static void
 user_write_answer(struct rpc_call **calls, size_t count, const struct store_write *writes)
 {
+	rpc_call_cork();
 	for (size_t i = 0; i < count; i++) {
 		struct user_write *write = rpc_call_data(calls[i]);
 		struct user_job *job = &write->job;
@@ -155,6 +156,7 @@ user_write_answer(struct rpc_call **calls, size_t count, const struct store_writ
 			rpc_call_fail(calls[i], &error);
 		}
 	}
+	rpc_call_uncork();
 }
 
 /*

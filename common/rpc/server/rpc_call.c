@@ -241,7 +241,8 @@ rpc_call_reply_alloc(struct rpc_call *call, size_t size)
 	if (message->call_count > 1) {
 		return arena_alloc(call->arena, size);
 	}
-	return nng_msg_alloc(&message->reply, size) == 0 ? nng_msg_body(message->reply) : NULL;
+	message->reply = rpc_buf_new(size);
+	return message->reply == NULL ? NULL : message->reply->data;
 }
 
 static void
@@ -289,6 +290,24 @@ rpc_call_fail(struct rpc_call *call, const struct error *error)
 	assert(error->code != STATUS_OK);
 	rpc_call_reply(call, RPC_REPLY_STATUS, &rpc_status_of_error(call->arena, error)->base);
 	rpc_call_end(call, error);
+}
+
+bool
+rpc_call_cancelled(const struct rpc_call *call)
+{
+	return atomic_load_explicit(&call->cancelled, memory_order_relaxed);
+}
+
+void
+rpc_call_cork(void)
+{
+	rpc_conn_cork();
+}
+
+void
+rpc_call_uncork(void)
+{
+	rpc_conn_uncork();
 }
 
 bool

@@ -1,4 +1,3 @@
-#include "common/rpc/net/rpc_tls_internal.h"
 #include "common/rpc/server/rpc_server_internal.h"
 
 static bool
@@ -19,7 +18,7 @@ rpc_intercept_principal(struct rpc_call *call, void *closure)
 	if (trusted == NULL || trusted[0] == '\0' || rpc_call_metadata(call, "principal") == NULL) {
 		return true;
 	}
-	refusal = rpc_tls_engine_refusal(call->message->pipe, trusted);
+	refusal = rpc_conn_refusal(call->message->session->conn, trusted);
 	if (refusal == NULL) {
 		return true;
 	}

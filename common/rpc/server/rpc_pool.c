@@ -7,31 +7,12 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/rpc/server/rpc_queue.h"
 #include "common/rpc/server/rpc_server_internal.h"
 
 /* The bounds of the retry_after_ms of a refused call. */
 #define RPC_RETRY_MIN_MS 1000
 #define RPC_RETRY_MAX_MS 60000
-
-/* How slowly the measured times follow what is worse than they say: by an eighth. */
-#define RPC_POOL_SMOOTHING 8
-
-/*
- * How long a measured time counts. After it calls are run whatever they take,
- * so that one slow run can not keep a kind from being tried again.
- */
-#define RPC_POOL_TRUST_MS 2000
-
-/* Calls of a kind, oldest first, linked by queue_next. */
-struct rpc_queue {
-	struct rpc_call *first;
-	struct rpc_call **end;
-	size_t count;
-	unsigned running;    /* gulps that are being worked on */
-	int64_t measured_ns; /* when the next two were */
-	int64_t run_ns;      /* what a gulp takes at the best of late */
-	int64_t per_call_ns; /* what a call takes of a worker's time */
-};
 
 struct rpc_worker {
 	pthread_t thread;
@@ -54,29 +35,6 @@ struct rpc_pool {
 	bool waking; /* a worker is about to look for work */
 	bool stopping;
 };
-
-static void
-rpc_queue_push(struct rpc_queue *queue, struct rpc_call *call)
-{
-	call->queue_next = NULL;
-	call->queued_ns = clock_now_ns();
-	*queue->end = call;
-	queue->end = &call->queue_next;
-	queue->count++;
-}
-
-static struct rpc_call *
-rpc_queue_pop(struct rpc_queue *queue)
-{
-	struct rpc_call *call = queue->first;
-
-	queue->first = call->queue_next;
-	if (queue->first == NULL) {
-		queue->end = &queue->first;
-	}
-	queue->count--;
-	return call;
-}
 
 /*
  * Wakes one worker at a time, who wakes the next if it leaves work behind: of
@@ -133,10 +91,20 @@ rpc_pool_gulp(struct rpc_pool *pool, size_t kind, struct rpc_call **calls)
 	return count;
 }
 
+static void
+rpc_pool_drop_cancelled(struct rpc_call *call)
+{
+	struct error error;
+
+	error_set(&error, STATUS_CANCELLED, "CANCELLED",
+	    "the client does not wait for it any more; the call was not executed");
+	rpc_call_fail(call, &error);
+}
+
 /*
- * Fails the calls whose deadline has passed, or will have before even a quick
- * run ends: work that can no longer be answered would take the place of work
- * that can. Gives how many are left.
+ * Fails the calls that nobody waits for any more, and those whose deadline has
+ * passed, or will have before even a quick run ends: work that can no longer be
+ * answered would take the place of work that can. Gives how many are left.
  */
 static size_t
 rpc_pool_drop_late(struct rpc_call **calls, size_t count, int64_t run_ns)
@@ -146,9 +114,14 @@ rpc_pool_drop_late(struct rpc_call **calls, size_t count, int64_t run_ns)
 	size_t kept = 0;
 	struct error error;
 
+	rpc_call_cork();
 	for (size_t i = 0; i < count; i++) {
 		calls[i]->waited = true;
 		calls[i]->waited_ns += now_ns - calls[i]->queued_ns;
+		if (rpc_call_cancelled(calls[i])) {
+			rpc_pool_drop_cancelled(calls[i]);
+			continue;
+		}
 		if (rpc_call_drop_expired(calls[i])) {
 			continue;
 		}
@@ -160,43 +133,8 @@ rpc_pool_drop_late(struct rpc_call **calls, size_t count, int64_t run_ns)
 		    "the call waited until there was no time left to execute it");
 		rpc_call_fail(calls[i], &error);
 	}
+	rpc_call_uncork();
 	return kept;
-}
-
-/* What a gulp takes at least, or 0 when none has been run of late. */
-static int64_t
-rpc_queue_run_ns(const struct rpc_queue *queue)
-{
-	int64_t age_ns = clock_now_ns() - queue->measured_ns;
-
-	return age_ns < RPC_POOL_TRUST_MS * CLOCK_NS_PER_MS ? queue->run_ns : 0;
-}
-
-/* Follows what is better at once, and what is worse by an eighth, but never to more than double. */
-static void
-rpc_queue_follow(int64_t *best_ns, int64_t ns)
-{
-	int64_t rise_ns = (ns - *best_ns) / RPC_POOL_SMOOTHING;
-
-	if (*best_ns == 0 || ns < *best_ns) {
-		*best_ns = ns;
-	} else {
-		*best_ns += rise_ns < *best_ns ? rise_ns : *best_ns;
-	}
-}
-
-/*
- * Notes how long a gulp took. One that was held up, with the process or the
- * database, says little of those that come: it must not keep them out.
- */
-static void
-rpc_queue_measure(struct rpc_queue *queue, size_t count, int64_t begin_ns)
-{
-	int64_t end_ns = clock_now_ns();
-
-	rpc_queue_follow(&queue->run_ns, end_ns - begin_ns);
-	rpc_queue_follow(&queue->per_call_ns, (end_ns - begin_ns) / (int64_t)count);
-	queue->measured_ns = end_ns;
 }
 
 /* Called with the lock held, which is not while the work is done. */
@@ -402,7 +340,7 @@ rpc_pool_enqueue(struct rpc_pool *pool, unsigned kind, struct rpc_call *call, si
 	pthread_mutex_lock(&pool->lock);
 	if (pool->queues[kind].count < max) {
 		rpc_queue_push(&pool->queues[kind], call);
-		if (rpc_pool_runnable(pool, kind) && !atomic_load(&call->message->starting)) {
+		if (rpc_pool_runnable(pool, kind) && !rpc_session_is_starting) {
 			rpc_pool_wake(pool);
 		}
 	} else {
@@ -412,12 +350,35 @@ rpc_pool_enqueue(struct rpc_pool *pool, unsigned kind, struct rpc_call *call, si
 	return retry_ms;
 }
 
+/* Drops the calls of a queue that nobody waits for any more. False when there was none. */
+static bool
+rpc_pool_sweep(struct rpc_pool *pool, unsigned kind)
+{
+	struct rpc_call *dropped;
+	struct rpc_call *call;
+	bool swept;
+
+	pthread_mutex_lock(&pool->lock);
+	dropped = rpc_queue_take_cancelled(&pool->queues[kind]);
+	pthread_mutex_unlock(&pool->lock);
+	swept = dropped != NULL;
+	while ((call = dropped) != NULL) {
+		dropped = call->queue_next;
+		rpc_pool_drop_cancelled(call);
+	}
+	return swept;
+}
+
 void
 rpc_pool_submit(struct rpc_pool *pool, unsigned kind, struct rpc_call *call)
 {
-	uint32_t retry_ms = rpc_pool_enqueue(pool, kind, call, pool->kinds[kind].queue_max);
+	size_t queue_max = pool->kinds[kind].queue_max;
+	uint32_t retry_ms = rpc_pool_enqueue(pool, kind, call, queue_max);
 	struct error error;
 
+	if (retry_ms > 0 && rpc_pool_sweep(pool, kind)) {
+		retry_ms = rpc_pool_enqueue(pool, kind, call, queue_max);
+	}
 	if (retry_ms > 0) {
 		error_set(&error, STATUS_RESOURCE_EXHAUSTED, "QUEUE_FULL",
 		    "the server has too much to do; the call was not executed");

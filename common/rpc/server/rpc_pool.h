@@ -6,7 +6,8 @@
  *
  * A call whose deadline has passed when a worker takes it is answered
  * DEADLINE_EXCEEDED (reason EXPIRED_IN_QUEUE) unexecuted; so is one whose
- * deadline is nearer than the best time that runs of its kind took of late.
+ * deadline is nearer than the best time that runs of its kind took of late. One
+ * that was cancelled is answered CANCELLED (reason CANCELLED), likewise.
  */
 #ifndef COMMON_RPC_POOL_H
 #define COMMON_RPC_POOL_H

@@ -1,13 +1,9 @@
 #include "common/rpc/server/rpc_server.h"
 
 #include <assert.h>
-#include <nng/nng.h>
-#include <nng/protocol/reqrep0/rep.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/rpc/net/rpc_listen.h"
-#include "common/rpc/net/rpc_transport.h"
 #include "common/rpc/server/rpc_server_internal.h"
 
 /* Spare calls that are kept; each holds an arena's first block. */
@@ -17,16 +13,26 @@
 #define RPC_ARENA_FACTOR    16
 #define RPC_ARENA_MIN_BYTES ((size_t)16 * 1024 * 1024)
 
-/* What close allows to the replies that are still in the transport. */
+/* What close allows to replies that are not written yet. */
 #define RPC_FLUSH_MS 500
 
-bool
-rpc_server_acquire(struct rpc_server *server, struct rpc_call **calls, size_t count)
-{
-	size_t taken = 0;
-	struct rpc_call **end = calls;
+/* A message of up to so many times request_max_bytes is read, to be refused by a reply. */
+#define RPC_REFUSED_FACTOR 2
 
-	pthread_mutex_lock(&server->lock);
+/* Replies of one connection that wait to be read: no more is read from it meanwhile. */
+#define RPC_CONN_UNSENT_BYTES    ((size_t)1024 * 1024)
+
+#define RPC_HANDSHAKE_TIMEOUT_MS 10000
+#define RPC_RECEIVE_TIMEOUT_MS   30000
+#define RPC_SEND_TIMEOUT_MS      10000
+
+/* Takes count of the spare calls, as far as there are, and gives how many. */
+static size_t
+rpc_server_take_spare(struct rpc_server *server, struct rpc_call **calls, size_t count)
+{
+	struct rpc_call **end = calls;
+	size_t taken = 0;
+
 	*calls = server->spare;
 	while (taken < count && *end != NULL) {
 		end = &(*end)->next;
@@ -34,36 +40,66 @@ rpc_server_acquire(struct rpc_server *server, struct rpc_call **calls, size_t co
 	}
 	server->spare = *end;
 	server->spare_count -= taken;
+	*end = NULL;
+	return taken;
+}
+
+enum rpc_taking
+rpc_server_take(struct rpc_server *server, struct rpc_call **calls, size_t count)
+{
+	size_t taken = 0;
+	bool closing;
+
+	pthread_mutex_lock(&server->lock);
+	closing = server->closing;
+	if (!closing) {
+		server->working++;
+		taken = rpc_server_take_spare(server, calls, count);
+	}
 	pthread_mutex_unlock(&server->lock);
-	while (taken < count && (*end = rpc_call_new(server->arena_max_bytes)) != NULL) {
-		end = &(*end)->next;
+	if (closing) {
+		return RPC_TAKING_CLOSED;
+	}
+	while (taken < count) {
+		struct rpc_call *call = rpc_call_new(server->arena_max_bytes);
+
+		if (call == NULL) {
+			rpc_server_let_go(server, calls);
+			return RPC_TAKING_NO_MEMORY;
+		}
+		call->next = *calls;
+		*calls = call;
 		taken++;
 	}
-	*end = NULL;
-	return taken == count;
+	return RPC_TAKING_DONE;
 }
 
 void
-rpc_server_release(struct rpc_server *server, struct rpc_call **calls)
+rpc_server_let_go(struct rpc_server *server, struct rpc_call **calls)
 {
+	struct rpc_call *rest = *calls;
 	struct rpc_call *call;
 
-	for (call = *calls; call != NULL; call = call->next) {
+	*calls = NULL;
+	for (call = rest; call != NULL; call = call->next) {
 		struct rpc_call *next = call->next;
 
 		rpc_call_reset(call);
 		call->next = next;
 	}
 	pthread_mutex_lock(&server->lock);
-	while ((call = *calls) != NULL && server->spare_count < RPC_SPARE_CALLS_MAX) {
-		*calls = call->next;
+	while ((call = rest) != NULL && server->spare_count < RPC_SPARE_CALLS_MAX) {
+		rest = call->next;
 		call->next = server->spare;
 		server->spare = call;
 		server->spare_count++;
 	}
+	if (--server->working == 0) {
+		pthread_cond_broadcast(&server->idle);
+	}
 	pthread_mutex_unlock(&server->lock);
-	while ((call = *calls) != NULL) {
-		*calls = call->next;
+	while ((call = rest) != NULL) {
+		rest = call->next;
 		rpc_call_free(&call);
 	}
 }
@@ -101,56 +137,41 @@ rpc_server_index_methods(struct rpc_server *server, struct error *error)
 	return STATUS_OK;
 }
 
-static enum status_code
-rpc_server_open_messages(struct rpc_server *server, struct error *error)
+static struct rpc_net_options
+rpc_server_net_options(struct rpc_server *server)
 {
-	server->messages = calloc(server->options.messages_max, sizeof(*server->messages));
-	if (server->messages == NULL) {
-		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
-	}
-	for (unsigned i = 0; i < server->options.messages_max; i++) {
-		struct rpc_message *message = &server->messages[i];
-		int result = nng_ctx_open(&message->ctx, server->socket);
+	const struct rpc_server_limits *limits = &server->options.limits;
 
-		message->server = server;
-		if (result == 0) {
-			result = nng_aio_alloc(&message->aio, rpc_message_event, message);
-		}
-		if (result != 0) {
-			return error_set(error, STATUS_RESOURCE_EXHAUSTED, "TRANSPORT",
-			    "cannot open the contexts of the RPC server: %s", nng_strerror(result));
-		}
-	}
-	return STATUS_OK;
+	return (struct rpc_net_options){.role = RPC_ROLE_REP,
+	    .events = &rpc_session_events,
+	    .closure = server,
+	    .message_max_bytes = server->options.request_max_bytes * RPC_REFUSED_FACTOR,
+	    .partial_max_bytes = limits->partial_max_bytes,
+	    .unsent_max_bytes = limits->unsent_max_bytes,
+	    .connections_max = limits->connections_max,
+	    .address_max = limits->address_max,
+	    .work_max = server->options.messages_max,
+	    .conn_unsent_bytes = RPC_CONN_UNSENT_BYTES,
+	    .handshake_timeout_ms = limits->handshake_timeout_ms > 0 ? limits->handshake_timeout_ms
+								     : RPC_HANDSHAKE_TIMEOUT_MS,
+	    .receive_timeout_ms = limits->receive_timeout_ms > 0 ? limits->receive_timeout_ms
+								 : RPC_RECEIVE_TIMEOUT_MS,
+	    .send_timeout_ms =
+		limits->send_timeout_ms > 0 ? limits->send_timeout_ms : RPC_SEND_TIMEOUT_MS};
 }
 
-/* Frees all but the socket, which is closed: no callback begins any more. */
 static void
 rpc_server_free(struct rpc_server *server)
 {
 	struct rpc_call *call;
 
-	for (unsigned i = 0; server->messages != NULL && i < server->options.messages_max; i++) {
-		nng_aio *aio = server->messages[i].aio;
-
-		if (aio == NULL) {
-			continue;
-		}
-		nng_aio_stop(aio);
-		if (nng_aio_get_msg(aio) != NULL) {
-			nng_msg_free(nng_aio_get_msg(aio));
-		}
-		nng_aio_free(aio);
-	}
 	while ((call = server->spare) != NULL) {
 		server->spare = call->next;
 		rpc_call_free(&call);
 	}
 	pthread_cond_destroy(&server->idle);
 	pthread_mutex_destroy(&server->lock);
-	free(server->messages);
 	free(server->methods);
-	free(server->url);
 	free(server);
 }
 
@@ -159,8 +180,8 @@ rpc_server_open(
     struct rpc_server **server, const struct rpc_server_options *options, struct error *error)
 {
 	struct rpc_server *opened = calloc(1, sizeof(*opened));
+	struct rpc_net_options net;
 	enum status_code code;
-	int result;
 
 	*server = NULL;
 	assert(options->messages_max > 0 && options->batch_max_calls > 0);
@@ -174,38 +195,28 @@ rpc_server_open(
 	}
 	pthread_mutex_init(&opened->lock, NULL);
 	pthread_cond_init(&opened->idle, NULL);
-	result = nng_rep0_open(&opened->socket);
-	if (result != 0) {
-		code = rpc_transport_error(error, result, "open a socket for", options->listen);
-		goto free_server;
-	}
+	net = rpc_server_net_options(opened);
 	code = rpc_server_index_methods(opened, error);
 	if (code == STATUS_OK) {
-		code = rpc_server_open_messages(opened, error);
+		code = rpc_net_open(&opened->net, &net, error);
 	}
 	if (code == STATUS_OK) {
-		code = rpc_listen(opened->socket, options, &opened->url, error);
+		code = rpc_listener_open(
+		    &opened->listener, opened->net, options->listen, options->tls, error);
 	}
 	if (code != STATUS_OK) {
-		goto close_socket;
-	}
-	for (unsigned i = 0; i < options->messages_max; i++) {
-		rpc_message_receive(&opened->messages[i]);
+		rpc_net_close(&opened->net);
+		rpc_server_free(opened);
+		return code;
 	}
 	*server = opened;
 	return STATUS_OK;
-
-close_socket:
-	nng_close(opened->socket);
-free_server:
-	rpc_server_free(opened);
-	return code;
 }
 
 const char *
 rpc_server_url(const struct rpc_server *server)
 {
-	return server->url;
+	return rpc_listener_url(server->listener);
 }
 
 void
@@ -221,6 +232,18 @@ rpc_server_in_flight(const struct rpc_server *server)
 }
 
 void
+rpc_server_stats(struct rpc_server *server, struct rpc_server_stats *stats)
+{
+	struct rpc_net_stats net;
+
+	rpc_net_stats(server->net, &net);
+	*stats = (struct rpc_server_stats){.connections = net.connections,
+	    .partial_bytes = net.partial_bytes,
+	    .working_bytes = atomic_load(&server->working_bytes),
+	    .unsent_bytes = net.unsent_bytes};
+}
+
+void
 rpc_server_close(struct rpc_server **server)
 {
 	struct rpc_server *closed = *server;
@@ -229,15 +252,15 @@ rpc_server_close(struct rpc_server **server)
 		return;
 	}
 	rpc_server_drain(closed);
+	rpc_listener_close(&closed->listener);
 	pthread_mutex_lock(&closed->lock);
 	closed->closing = true;
 	while (closed->working > 0) {
 		pthread_cond_wait(&closed->idle, &closed->lock);
 	}
 	pthread_mutex_unlock(&closed->lock);
-	rpc_listen_flush(closed->socket, RPC_FLUSH_MS);
+	(void)rpc_net_drain(closed->net, RPC_FLUSH_MS);
+	rpc_net_close(&closed->net);
+	rpc_server_free(closed);
 	*server = NULL;
-	if (rpc_transport_close(closed->socket.id)) {
-		rpc_server_free(closed);
-	}
 }

@@ -1,10 +1,17 @@
 /*
- * The server side of the RPC layer: one NNG REP socket on one or more URLs,
- * a table of methods, calls that are finished from any thread.
+ * The server side of the RPC layer: connections on one or more URLs (rpc_net.h),
+ * any NNG REQ socket at their other end, a table of methods, calls that are
+ * finished from any thread.
  *
- * A call is RECEIVED (its message is decoded in an NNG callback), STARTED (its
- * method's start has been called) and FINISHED (it was answered). The reply
- * message leaves when the last call of its batch is finished.
+ * A call is RECEIVED (its message is decoded where it was read, in a thread of
+ * NNG's), STARTED (its method's start has been called) and FINISHED (it was
+ * answered). The reply message leaves when the last call of its batch is
+ * finished.
+ *
+ * A call is CANCELLED besides when nobody waits for it any more: its connection
+ * has ended, or its client has said so. If it waits in a queue of rpc_pool it is
+ * not executed; if it is being worked on, who does so may ask (rpc_call_cancelled).
+ * It is to be finished all the same.
  */
 #ifndef COMMON_RPC_SERVER_H
 #define COMMON_RPC_SERVER_H
@@ -14,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/rpc/net/rpc_net.h"
 #include "common/status.h"
 
 struct arena;
@@ -29,7 +37,7 @@ struct rpc_method {
 
 	/*
 	 * Takes the call and must see to it that it is finished exactly once, by
-	 * any thread. Called in an NNG callback: must not block.
+	 * any thread. Called in a thread of NNG's: must not block.
 	 */
 	void (*start)(struct rpc_call *call, void *closure);
 	unsigned kind; /* for the service's own use, as the queue of rpc_pool */
@@ -58,13 +66,26 @@ struct rpc_interceptor {
 	void (*after)(const struct rpc_call *call, const struct error *error, void *closure);
 };
 
+/* What clients may take of the server; see rpc_net.h. 0: no limit, or the default of a time. */
+struct rpc_server_limits {
+	unsigned connections_max;
+	unsigned address_max;     /* connections of an address */
+	size_t partial_max_bytes; /* memory of incomplete requests */
+	size_t working_max_bytes; /* of requests worked on; further ones are refused */
+	size_t unsent_max_bytes;  /* of replies that wait to be read */
+	int handshake_timeout_ms; /* 10 s */
+	int receive_timeout_ms;   /* 30 s */
+	int send_timeout_ms;      /* 10 s */
+};
+
 /*
  * A message that is refused as a whole gets a ReplyBatch of one reply, however
  * many calls it holds, and none of them is executed: INVALID_ARGUMENT with
  * reason MALFORMED_ENVELOPE or EMPTY_BATCH, RESOURCE_EXHAUSTED with
- * MESSAGE_TOO_LARGE, BATCH_TOO_LARGE or OUT_OF_MEMORY, UNAVAILABLE with
- * SHUTTING_DOWN. Past twice request_max_bytes NNG closes the connection
- * instead, before it has read the message.
+ * MESSAGE_TOO_LARGE, BATCH_TOO_LARGE, SERVER_BUSY or OUT_OF_MEMORY, UNAVAILABLE
+ * with SHUTTING_DOWN. Past twice request_max_bytes the connection is closed
+ * instead, before the message is read. A message that holds only cancels is not
+ * replied to.
  *
  * All that is pointed to is borrowed until the server is closed, but for
  * listen.
@@ -72,7 +93,7 @@ struct rpc_interceptor {
 struct rpc_server_options {
 
 	/*
-	 * URLs with commas: tcp:// ipc:// inproc:// tls+tcp://. tcp://:PORT, with no
+	 * URLs with commas: tcp:// ipc:// tls+tcp://. tcp://:PORT, with no
 	 * host or *, is every address, of IPv4 and of IPv6 where there is one.
 	 */
 	const char *listen;
@@ -81,9 +102,10 @@ struct rpc_server_options {
 	void *closure;               /* handed to each start */
 	size_t request_max_bytes;    /* larger messages are refused as a whole */
 	unsigned batch_max_calls;    /* of one message; more of them are refused as a whole */
-	unsigned messages_max;       /* worked on at a time; further ones wait in the transport */
+	unsigned messages_max;       /* of a connection, worked on at a time; further ones wait */
 	uint32_t default_timeout_ms; /* of a call that says 0 */
 	uint32_t timeout_max_ms;     /* longer ones are cut to this */
+	struct rpc_server_limits limits;
 
 	/* For Health and Reflection, which the server answers by itself. */
 	bool (*serving)(void *closure); /* may the whole be called SERVING? must not block */
@@ -101,9 +123,13 @@ struct rpc_server_options {
 	/* Called for each message that was not refused, with the number of its calls. Likewise. */
 	void (*observe_message)(size_t calls, void *closure);
 
+	/* Called when a connection is ended by a fault, or refused: as faulted of rpc_net.h. */
+	void (*observe_fault)(
+	    const char *peer, enum rpc_cause cause, const char *text, void *closure);
+
 	const struct rpc_interceptor *interceptors;
 	size_t interceptor_count;
-	void *observe_closure; /* handed to these two */
+	void *observe_closure; /* handed to these three */
 
 	struct rpc_tls *tls; /* of tls+tcp:// URLs; NULL: there may be none */
 
@@ -132,6 +158,16 @@ void rpc_server_drain(struct rpc_server *server);
 /* Calls received and not yet finished. */
 size_t rpc_server_in_flight(const struct rpc_server *server);
 
+/* What clients hold of the limits. */
+struct rpc_server_stats {
+	size_t connections;
+	size_t partial_bytes;
+	size_t working_bytes;
+	size_t unsent_bytes;
+};
+
+void rpc_server_stats(struct rpc_server *server, struct rpc_server_stats *stats);
+
 /*
  * Refuses what comes from now on (UNAVAILABLE, reason SHUTTING_DOWN), waits
  * until every started call is finished and its reply written to its
@@ -153,6 +189,9 @@ const char *rpc_call_metadata(const struct rpc_call *call, const char *key); /* 
 
 /* How long the call has waited in queues of rpc_pool; -1 when it came to none. */
 int64_t rpc_call_waited_ns(const struct rpc_call *call);
+
+/* True once nobody waits for the call's answer any more. Any thread. */
+bool rpc_call_cancelled(const struct rpc_call *call);
 
 /*
  * The input message, unpacked in the call's arena on the first demand. NULL
@@ -177,5 +216,13 @@ void rpc_call_fail(struct rpc_call *call, const struct error *error);
  * returns true; the call is gone then.
  */
 bool rpc_call_drop_expired(struct rpc_call *call);
+
+/*
+ * Between the two, replies that this thread completes wait, to leave in one
+ * write for each connection. For who finishes many calls in a row, without
+ * waiting for anything meanwhile.
+ */
+void rpc_call_cork(void);
+void rpc_call_uncork(void);
 
 #endif

@@ -1,49 +1,47 @@
 /*
- * What the files of the server side share: rpc_server.c (socket and memory),
- * rpc_message.c (from the bytes of a request to those of its reply), rpc_call.c
- * (calls and their answers), rpc_builtin.c, rpc_pool.c.
+ * What the files of the server side share: rpc_server.c (opening, closing,
+ * memory), rpc_session.c (a connection and what was asked by it), rpc_message.c
+ * (from the bytes of a request to those of its reply), rpc_call.c (calls and
+ * their answers), rpc_builtin.c, rpc_pool.c.
  */
 #ifndef COMMON_RPC_SERVER_INTERNAL_H
 #define COMMON_RPC_SERVER_INTERNAL_H
 
-#include <nng/nng.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
+#include "common/rpc/net/rpc_conn.h"
+#include "common/rpc/net/rpc_listener.h"
 #include "common/rpc/server/rpc_server.h"
 #include "common/rpc/wire/rpc_envelope.h"
 
-/*
- * Where a message is. One thread at a time has it, handed on by NNG, or by
- * the count of calls that are left.
- *
- *	RECEIVING -> WORKING -> SENDING -> RECEIVING ...
- *	    |           `--------^ refused as a whole
- *	    `-> CLOSED <----------' the socket is closed
- */
-enum rpc_message_state {
-	RPC_MESSAGE_CLOSED,
-	RPC_MESSAGE_RECEIVING,
-	RPC_MESSAGE_WORKING,
-	RPC_MESSAGE_SENDING
+/* A connection, as long as it is open or messages of it are worked on. */
+struct rpc_session {
+	struct rpc_server *server;
+	struct rpc_conn *conn; /* acquired */
+	atomic_uint users;     /* the connection while it is open, and messages */
+
+	pthread_mutex_t lock; /* guards the list, and messages in it against being let go */
+	TAILQ_HEAD(, rpc_message) messages; /* that are worked on */
 };
 
-/* A context of the socket, and the message that it works on. */
+/*
+ * A request that is worked on. One thread at a time has it: that which decodes
+ * it, then whoever finishes the last of its calls.
+ */
 struct rpc_message {
-	enum rpc_message_state state;
 	struct rpc_server *server;
-	nng_ctx ctx;
-	nng_aio *aio;
-	nng_pipe pipe;          /* whence the request came */
-	nng_msg *request;       /* calls borrow from it */
-	nng_msg *reply;         /* of the only call, or put together of all */
+	struct rpc_session *session;
+	TAILQ_ENTRY(rpc_message) link;
+	struct rpc_frame frame; /* calls borrow from its block */
+	struct rpc_buf *reply;  /* of the only call, or put together of all */
 	struct rpc_call *calls; /* in the order of the request */
 	size_t call_count;
-	atomic_bool starting; /* more of its calls are about to be started */
-	atomic_size_t left;   /* calls not finished, and one for the decoder */
+	atomic_size_t left; /* calls not finished, and one for the decoder */
 };
 
 /*
@@ -61,6 +59,7 @@ struct rpc_call {
 	int64_t received_ns;
 	int64_t deadline_ns;
 	struct rpc_span reply; /* its part of the ReplyBatch; set by who finishes it */
+	atomic_bool cancelled;
 
 	struct rpc_call *queue_next; /* this and the next three are of rpc_pool */
 	int64_t queued_ns;
@@ -70,40 +69,71 @@ struct rpc_call {
 
 struct rpc_server {
 	struct rpc_server_options options;
-	nng_socket socket;
-	char *url;
-	struct rpc_message *messages; /* messages_max of them */
+	struct rpc_net *net;
+	struct rpc_listener *listener;
 	const struct rpc_method **methods;
 	size_t method_count;
 	size_t arena_max_bytes;
 	atomic_bool draining;
 	atomic_size_t in_flight;
+	atomic_size_t working_bytes;
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t idle;  /* working has become 0 */
 	bool closing;
-	size_t working; /* messages in that state */
+	size_t working; /* messages */
 	struct rpc_call *spare;
 	size_t spare_count;
 };
 
+/* How the server takes a message up. */
+enum rpc_taking {
+	RPC_TAKING_DONE,
+	RPC_TAKING_CLOSED, /* the server closes */
+	RPC_TAKING_NO_MEMORY
+};
+
 /*
- * Takes count calls, linked, out of the spare ones and the heap. On failure
- * *calls holds fewer, to be released all the same.
+ * Counts one more message that is worked on, with count calls, linked, out of
+ * the spare ones and the heap. Otherwise nothing has changed.
  */
-bool rpc_server_acquire(struct rpc_server *server, struct rpc_call **calls, size_t count);
+enum rpc_taking rpc_server_take(struct rpc_server *server, struct rpc_call **calls, size_t count);
 
-/* Puts the calls back, in whatever state they are, and clears *calls. */
-void rpc_server_release(struct rpc_server *server, struct rpc_call **calls);
+/* Puts the calls back, in whatever state they are, and clears *calls; counts one message less. */
+void rpc_server_let_go(struct rpc_server *server, struct rpc_call **calls);
 
-/* Waits for the next request. */
-void rpc_message_receive(struct rpc_message *message);
+/* The events of connections. */
+extern const struct rpc_net_events rpc_session_events;
 
-/* The callback of the message's aio. */
-void rpc_message_event(void *message);
+void rpc_session_release(struct rpc_session **session);
 
-/* Sends the answer of a message all whose calls are finished. */
+/* From now on the message can be cancelled, and no more. */
+void rpc_session_add(struct rpc_session *session, struct rpc_message *message);
+void rpc_session_remove(struct rpc_session *session, struct rpc_message *message);
+
+/*
+ * Takes the frame: decodes it and gives a message whose calls are to be started,
+ * or replies to it, if it is to be replied to, and gives NULL.
+ */
+struct rpc_message *rpc_message_receive(struct rpc_session *session, struct rpc_frame *frame);
+
+/* Starts its calls. The message is gone then, or is theirs. */
+void rpc_message_start(struct rpc_message *message);
+
+/*
+ * Nobody waits for the calls at these places, packed numbers, any more; none:
+ * for all of them. With the session's lock.
+ */
+void rpc_message_cancel(struct rpc_message *message, struct rpc_span places);
+
+/* Sends the reply of a message all whose calls are finished. */
 void rpc_message_finish(struct rpc_message *message);
+
+/*
+ * True in a thread that starts calls: the server's user is told when it has
+ * started all that were read together (rpc_server_options.started).
+ */
+extern _Thread_local bool rpc_session_is_starting;
 
 /* Gives a call with an empty arena, or NULL. */
 struct rpc_call *rpc_call_new(size_t arena_max_bytes);
