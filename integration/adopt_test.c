@@ -141,6 +141,42 @@ migrating_again_changes_nothing(void **state)
 	assert_string_equal(before, after);
 }
 
+static void
+sql(const char *text)
+{
+	assert_true(mariadb_sql(&stack.mariadb, MARIADB_DATABASE, text, NULL, 0));
+}
+
+/* As after a rollback: what is newer was migrated by a program that is gone. */
+static void
+the_version_before_runs_on_a_schema_that_says_so(void **state)
+{
+	struct process *accountd = &stack.accountd[0];
+	long mark = process_log_mark(accountd);
+
+	(void)state;
+	sql("INSERT INTO schema_migration (version, name, runsFrom)"
+	    " SELECT MAX(version) + 1, 'a column', MAX(version) FROM schema_migration;"
+	    " ALTER TABLE user ADD COLUMN nickname VARCHAR(255) NULL");
+	stack_migrate(&stack);
+	assert_int_equal(process_stop(accountd), 0);
+	stack_start_accountd(&stack, 0);
+	stack_await(&stack, "/accountdhealth", 200);
+	assert_true(process_log_has(accountd, mark, "newer than this program"));
+	addresses_of_adopted_users_are_taken(state);
+	sql("INSERT INTO schema_migration (version, name, runsFrom)"
+	    " SELECT MAX(version) + 1, 'without it', MAX(version) + 1 FROM schema_migration");
+	stack_await(&stack, "/accountdhealth", 200);
+	assert_int_equal(process_stop(accountd), 0);
+	mark = process_log_mark(accountd);
+	stack_start_accountd(&stack, 0);
+	assert_int_equal(process_wait_exit(accountd, 60), 1);
+	assert_true(process_log_has(accountd, mark, "run a newer accountd"));
+	sql("DELETE FROM schema_migration WHERE name = 'without it'");
+	stack_start_accountd(&stack, 0);
+	stack_await(&stack, "/accountdhealth", 200);
+}
+
 static int
 start(void **state)
 {
@@ -168,6 +204,7 @@ main(void)
 	    cmocka_unit_test(addresses_of_adopted_users_are_taken),
 	    cmocka_unit_test(a_user_with_text_that_no_new_one_may_have_can_be_mended),
 	    cmocka_unit_test(migrating_again_changes_nothing),
+	    cmocka_unit_test(the_version_before_runs_on_a_schema_that_says_so),
 	    cmocka_unit_test(the_system_stops_cleanly),
 	};
 	int failed = cmocka_run_group_tests(tests, start, NULL);

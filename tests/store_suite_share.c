@@ -228,19 +228,67 @@ an_older_schema_is_told_with_the_command_to_run(void **state)
 	    store_check_schema(at.conn, store_suite_soon(), &at.error), &at.error);
 }
 
+/* Whether this program may start on the schema, and whether migrate agrees. */
+static void
+suite_expect_schema(enum status_code code)
+{
+	memset(&at.error, 0, sizeof(at.error));
+	assert_int_equal(store_check_schema(at.conn, store_suite_soon(), &at.error), code);
+	assert_int_equal(store_migrate(at.store, NULL, store_suite_hash, NULL, &at.error), code);
+	if (code != STATUS_OK) {
+		assert_non_null(strstr(at.error.message, "run a newer accountd"));
+	}
+}
+
 static void
 a_newer_schema_is_told_and_left_alone(void **state)
 {
 	(void)state;
 	at.suite->sql("INSERT INTO schema_migration (version, name) VALUES (9999, 'future');");
-	assert_int_equal(
-	    store_check_schema(at.conn, store_suite_soon(), &at.error), STATUS_FAILED_PRECONDITION);
-	assert_non_null(strstr(at.error.message, "newer"));
-	assert_int_equal(store_migrate(at.store, NULL, store_suite_hash, NULL, &at.error),
-	    STATUS_FAILED_PRECONDITION);
+	suite_expect_schema(STATUS_FAILED_PRECONDITION);
 	at.suite->sql("DELETE FROM schema_migration WHERE version = 9999;");
+	suite_expect_schema(STATUS_OK);
+}
+
+/* The program is the one before: what it does not know says from which version on it can be run on. */
+static void
+a_newer_schema_that_says_so_is_run_on(void **state)
+{
+	(void)state;
+	at.suite->sql(
+	    "INSERT INTO schema_migration (version, name, runsFrom)"
+	    " SELECT 10 + MAX(version), 'added a column', MAX(version) FROM schema_migration;");
+	suite_expect_schema(STATUS_OK);
+	store_suite_created(at.conn, "after", "after@x");
+	assert_int_equal(store_suite_count(at.conn), 1);
+	at.suite->sql(
+	    "INSERT INTO schema_migration (version, name, runsFrom)"
+	    " SELECT 1 + MAX(version), 'renamed it', MAX(version) FROM schema_migration;");
+	suite_expect_schema(STATUS_FAILED_PRECONDITION);
+	assert_non_null(strstr(at.error.message, "on which programs run that know version"));
+	at.suite->sql("DELETE FROM schema_migration WHERE name = 'renamed it';");
+	suite_expect_schema(STATUS_OK);
+	at.suite->sql("DELETE FROM schema_migration WHERE name = 'added a column';");
+}
+
+/* As databases are that were migrated before it was recorded. */
+static void
+where_nothing_is_recorded_a_newer_schema_is_left_alone(void **state)
+{
+	(void)state;
+	at.suite->sql("ALTER TABLE schema_migration DROP COLUMN runsFrom;");
+	suite_expect_schema(STATUS_OK);
+	at.suite->sql("INSERT INTO schema_migration (version, name) VALUES (9999, 'future');");
+	suite_expect_schema(STATUS_FAILED_PRECONDITION);
+	at.suite->sql("DELETE FROM schema_migration; DROP TABLE user; DROP TABLE account;"
+		      "DROP TABLE setting;");
 	store_suite_assert_ok(
-	    store_check_schema(at.conn, store_suite_soon(), &at.error), &at.error);
+	    store_migrate(at.store, NULL, store_suite_hash, NULL, &at.error), &at.error);
+	at.suite->sql("INSERT INTO schema_migration (version, name, runsFrom)"
+		      " SELECT 1 + MAX(version), 'future', MAX(version) FROM schema_migration"
+		      " WHERE runsFrom > 0;");
+	suite_expect_schema(STATUS_OK);
+	at.suite->sql("DELETE FROM schema_migration WHERE name = 'future';");
 }
 
 #define SUITE_CASE(name) cmocka_unit_test_setup_teardown(name, suite_setup, suite_teardown)
@@ -255,6 +303,8 @@ store_suite_run_shared(const struct store_suite *suite)
 	    SUITE_CASE(migrating_again_changes_nothing),
 	    SUITE_CASE(an_older_schema_is_told_with_the_command_to_run),
 	    SUITE_CASE(a_newer_schema_is_told_and_left_alone),
+	    SUITE_CASE(a_newer_schema_that_says_so_is_run_on),
+	    SUITE_CASE(where_nothing_is_recorded_a_newer_schema_is_left_alone),
 	    SUITE_CASE(many_may_migrate_at_once),
 	};
 

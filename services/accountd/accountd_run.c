@@ -210,6 +210,9 @@ accountd_check_schema(struct store *store, struct error *error)
 	}
 	status = store_check_schema(conn, clock_now_ns() + SCHEMA_PATIENCE_NS, error);
 	store_conn_close(&conn);
+	if (store_is_ahead(store)) {
+		log_warn("the schema is newer than this program, and one that it can run on");
+	}
 	return status == STATUS_FAILED_PRECONDITION ? status : STATUS_OK;
 }
 

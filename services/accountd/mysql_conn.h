@@ -127,8 +127,9 @@ uint64_t mysql_conn_insert_id(const struct mysql_conn *conn);
 uint64_t mysql_conn_id_step(const struct mysql_conn *conn);
 bool mysql_conn_id_step_varies(const struct mysql_conn *conn);
 
-/* The number for a table that is not there. */
-#define MYSQL_ERROR_NO_TABLE 1146
+/* The numbers for a table and for a column that is not there. */
+#define MYSQL_ERROR_NO_TABLE  1146
+#define MYSQL_ERROR_NO_COLUMN 1054
 
 /* Number and words of the error that the last call ended with. For the log. */
 unsigned mysql_conn_error(const struct mysql_conn *conn);

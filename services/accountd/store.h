@@ -175,10 +175,14 @@ enum status_code store_migrate(struct store *store, void (*tell)(const char *lin
 
 /*
  * FAILED_PRECONDITION, with a message that names the command to run, when the
- * schema is older than this program needs or newer than it knows.
+ * schema is older than this program needs, or newer than it knows and not one
+ * of those on which the version before can still run.
  */
 enum status_code store_check_schema(
     struct store_conn *conn, int64_t deadline_ns, struct error *error);
+
+/* True when the schema was seen to be newer than this program, and to fit. Any thread. */
+bool store_is_ahead(const struct store *store);
 
 /* OK when the database answers. */
 enum status_code store_ping(struct store_conn *conn, int64_t deadline_ns, struct error *error);

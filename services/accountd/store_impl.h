@@ -59,6 +59,14 @@ struct store_ops {
 	enum status_code (*version)(
 	    struct store_conn *conn, int64_t deadline_ns, int64_t *version, struct error *error);
 
+	/*
+	 * Of a schema that is newer than known: the version that a program must
+	 * know for what has been migrated since. *needed is that of the schema, and
+	 * stays so where nothing else was recorded.
+	 */
+	enum status_code (*needed)(struct store_conn *conn, int64_t deadline_ns, int known,
+	    int64_t *needed, struct error *error);
+
 	enum status_code (*ping)(struct store_conn *conn, int64_t deadline_ns, struct error *error);
 	enum status_code (*check_tables)(
 	    struct store_conn *conn, int64_t deadline_ns, struct error *error);
@@ -80,6 +88,7 @@ struct store_ops {
 
 struct store {
 	const struct store_ops *ops;
+	atomic_bool ahead; /* see store_is_ahead */
 	void (*observe)(void *closure, const struct store_ended *ended);
 	void *observe_closure;
 	_Atomic(enum store_cause) refusal;
@@ -125,9 +134,14 @@ void store_tell_all_unfit(const struct store_adoption *adoption);
 /*
  * One migration: SQL, or a function where SQL is not enough. Either must do
  * no harm when it is run again after it was killed half-way.
+ *
+ * runs_from is the oldest version whose programs can run on the schema as it
+ * is afterwards: version itself when they can't, the one before when they miss
+ * nothing. It is recorded, so that programs that do not know the migration, as
+ * after a rollback, know whether they may start.
  */
 struct store_migration {
-	int version;
+	int version, runs_from;
 	const char *name;
 	const unsigned char *sql; /* NULL: step */
 	enum status_code (*step)(

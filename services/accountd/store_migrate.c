@@ -93,13 +93,25 @@ store_migrate_newest(const struct store_migrate_ops *ops)
 	return ops->rows[ops->count - 1].version;
 }
 
+/* A schema that is newer than known fits when what has been migrated since says so. */
 static enum status_code
-store_migrate_newer(const struct store_conn *conn, int64_t version, struct error *error)
+store_migrate_fits(
+    struct store_conn *conn, int64_t deadline_ns, int64_t version, struct error *error)
 {
+	int newest = store_migrate_newest(conn->ops->migrate);
+	int64_t needed = version;
+	enum status_code code = version <= newest
+				    ? STATUS_OK
+				    : conn->ops->needed(conn, deadline_ns, newest, &needed, error);
+
+	if (code != STATUS_OK || needed <= newest) {
+		atomic_store(&conn->store->ahead, code == STATUS_OK && version > newest);
+		return code;
+	}
 	return error_set(error, STATUS_FAILED_PRECONDITION, STORE_REASON_SCHEMA,
-	    "the database's schema has version %lld, this program knows versions up to %d: run a "
-	    "newer accountd",
-	    (long long)version, store_migrate_newest(conn->ops->migrate));
+	    "the database's schema has version %lld, on which programs run that know version %lld; "
+	    "this one knows versions up to %d: run a newer accountd",
+	    (long long)version, (long long)needed, newest);
 }
 
 static enum status_code
@@ -109,9 +121,6 @@ store_migrate_rows(
 	const struct store_migrate_ops *ops = conn->ops->migrate;
 	enum status_code code = STATUS_OK;
 
-	if (version > store_migrate_newest(ops)) {
-		code = store_migrate_newer(conn, version, error);
-	}
 	for (size_t i = 0; code == STATUS_OK && i < ops->count; i++) {
 		if (ops->rows[i].version > version) {
 			code = store_migrate_row(conn, &ops->rows[i], adoption, error);
@@ -120,19 +129,36 @@ store_migrate_rows(
 	return code;
 }
 
+/* Gives the version that was found, which another process may have changed meanwhile. */
 static enum status_code
-store_migrate_locked(struct store_conn *conn, struct store_adoption *adoption, struct error *error)
+store_migrate_locked(
+    struct store_conn *conn, struct store_adoption *adoption, int64_t *version, struct error *error)
 {
 	const struct store_migrate_ops *ops = conn->ops->migrate;
 	enum status_code code, unlocked;
-	int64_t version;
 
-	code = ops->lock(conn, adoption, &version, error);
+	code = ops->lock(conn, adoption, version, error);
 	if (code == STATUS_OK) {
-		code = store_migrate_rows(conn, adoption, version, error);
+		code = store_migrate_rows(conn, adoption, *version, error);
 	}
 	unlocked = ops->unlock(conn, code == STATUS_OK, code == STATUS_OK ? error : NULL);
 	return code == STATUS_OK ? unlocked : code;
+}
+
+static void
+store_migrate_tell_end(
+    const struct store_conn *conn, const struct store_adoption *adoption, int64_t version)
+{
+	int newest = store_migrate_newest(conn->ops->migrate);
+
+	if (version > newest) {
+		store_tell(adoption,
+		    "the database is newer than this program, which runs on it all the same: "
+		    "version %lld, not %d",
+		    (long long)version, newest);
+	} else {
+		store_tell(adoption, "the database is up to date: version %d", newest);
+	}
 }
 
 /* Where there is nothing to do, no lock is waited for. */
@@ -150,15 +176,23 @@ store_migrate(struct store *store, void (*tell)(const char *line),
 		return store_error_memory(error);
 	}
 	code = conn->ops->version(conn, CLOCK_NEVER_NS, &version, error);
-	if (code == STATUS_OK && version != store_migrate_newest(conn->ops->migrate)) {
-		code = store_migrate_locked(conn, &adoption, error);
+	if (code == STATUS_OK && version < store_migrate_newest(conn->ops->migrate)) {
+		code = store_migrate_locked(conn, &adoption, &version, error);
 	}
 	if (code == STATUS_OK) {
-		store_tell(&adoption, "the database is up to date: version %d",
-		    store_migrate_newest(conn->ops->migrate));
+		code = store_migrate_fits(conn, CLOCK_NEVER_NS, version, error);
+	}
+	if (code == STATUS_OK) {
+		store_migrate_tell_end(conn, &adoption, version);
 	}
 	store_conn_close(&conn);
 	return code;
+}
+
+bool
+store_is_ahead(const struct store *store)
+{
+	return atomic_load(&store->ahead);
 }
 
 enum status_code
@@ -171,14 +205,11 @@ store_check_schema(struct store_conn *conn, int64_t deadline_ns, struct error *e
 	if (code != STATUS_OK) {
 		return code;
 	}
-	if (version > newest) {
-		return store_migrate_newer(conn, version, error);
-	}
 	if (version < newest) {
 		return error_set(error, STATUS_FAILED_PRECONDITION, STORE_REASON_SCHEMA,
 		    "the database's schema has version %lld, this program needs version %d: run "
 		    "'accountd migrate' with the same configuration",
 		    (long long)version, newest);
 	}
-	return STATUS_OK;
+	return store_migrate_fits(conn, deadline_ns, version, error);
 }

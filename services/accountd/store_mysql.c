@@ -406,6 +406,7 @@ static const struct store_ops store_mysql_ops = {
     .conn_close = store_mysql_conn_close,
     .conn_is_open = store_mysql_conn_is_open,
     .version = store_mysql_version,
+    .needed = store_mysql_needed,
     .ping = store_mysql_ping,
     .check_tables = store_mysql_check_tables,
     .check_writes = store_mysql_check_writes,

@@ -93,6 +93,9 @@ enum status_code store_mysql_user_list(struct store_conn *base, int64_t deadline
 enum status_code store_mysql_user_write(struct store_conn *base, int64_t deadline_ns,
     struct store_write *writes, size_t count, struct error *error);
 
+enum status_code store_mysql_needed(
+    struct store_conn *base, int64_t deadline_ns, int known, int64_t *needed, struct error *error);
+
 extern const struct store_migrate_ops store_mysql_migrate;
 
 #endif

@@ -108,3 +108,46 @@ store_mysql_check_writes(
 	return store_mysql_run((struct store_mysql_conn *)base, deadline_ns,
 	    store_mysql_do_check_writes, &really, error);
 }
+
+struct store_mysql_needed {
+	int known;
+	int64_t version;
+};
+
+/* Where the column is not there, nothing was recorded in it. */
+static enum mysql_end
+store_mysql_read_needed(struct store_mysql_conn *conn, void *call)
+{
+	struct store_mysql_needed *needed = call;
+	struct mysql_row row;
+	enum mysql_end end;
+
+	buf_reset(&conn->sql);
+	buf_printf(&conn->sql,
+	    "SELECT MAX(COALESCE(runsFrom, version)) FROM schema_migration WHERE version > %d",
+	    needed->known);
+	end = store_mysql_built(conn);
+	if (end == MYSQL_END_FAILED && mysql_conn_error(conn->db) == MYSQL_ERROR_NO_COLUMN) {
+		return MYSQL_END_OK;
+	}
+	if (end != MYSQL_END_OK) {
+		return end;
+	}
+	if (!mysql_conn_next_row(conn->db, &row)) {
+		return store_mysql_cut(conn);
+	}
+	needed->version = store_mysql_number(&row, 0);
+	return MYSQL_END_OK;
+}
+
+enum status_code
+store_mysql_needed(
+    struct store_conn *base, int64_t deadline_ns, int known, int64_t *needed, struct error *error)
+{
+	struct store_mysql_needed call = {known, *needed};
+	enum status_code code = store_mysql_run(
+	    (struct store_mysql_conn *)base, deadline_ns, store_mysql_read_needed, &call, error);
+
+	*needed = call.version;
+	return code;
+}

@@ -77,14 +77,23 @@ store_mysql_get_lock(struct store_mysql_conn *conn, unsigned wait_s, bool *got)
 	return end;
 }
 
+/* The table of migrations, with what it has not had from the beginning. */
+static enum mysql_end
+store_mysql_make_table(struct store_mysql_conn *conn)
+{
+	static const char column[] = "ALTER TABLE schema_migration ADD COLUMN runsFrom INT NULL";
+	enum mysql_end end = store_mysql_text(conn,
+	    "CREATE TABLE IF NOT EXISTS schema_migration ("
+	    "version INT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL,"
+	    "appliedAt TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP) ENGINE = InnoDB");
+
+	return end == MYSQL_END_OK ? store_mysql_change(conn, column, sizeof(column) - 1) : end;
+}
+
 static enum status_code
 store_mysql_lock(
     struct store_conn *base, struct store_adoption *adoption, int64_t *version, struct error *error)
 {
-	static const char table[] =
-	    "CREATE TABLE IF NOT EXISTS schema_migration ("
-	    "version INT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL,"
-	    "appliedAt TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP) ENGINE = InnoDB";
 	struct store_mysql_conn *conn = (struct store_mysql_conn *)base;
 	enum mysql_end end;
 	bool got = false;
@@ -98,7 +107,7 @@ store_mysql_lock(
 		end = store_mysql_get_lock(conn, 60, &got);
 	}
 	if (end == MYSQL_END_OK) {
-		end = store_mysql_text(conn, table);
+		end = store_mysql_make_table(conn);
 	}
 	if (end == MYSQL_END_OK) {
 		end = store_mysql_read_version(conn, version);
@@ -136,13 +145,15 @@ store_mysql_run_script(struct store_conn *base, const char *script, struct error
 static enum status_code
 store_mysql_record(struct store_conn *base, const struct store_migration *row, struct error *error)
 {
-	static const char insert[] = "INSERT INTO schema_migration (version, name) VALUES (?, ?)";
+	static const char insert[] =
+	    "INSERT INTO schema_migration (version, name, runsFrom) VALUES (?, ?, ?)";
 	struct store_mysql_conn *conn = (struct store_mysql_conn *)base;
 	struct mysql_value values[] = {{.type = MYSQL_VALUE_INT, .number = row->version},
-	    {.type = MYSQL_VALUE_TEXT, .data = row->name, .len = strlen(row->name)}};
+	    {.type = MYSQL_VALUE_TEXT, .data = row->name, .len = strlen(row->name)},
+	    {.type = MYSQL_VALUE_INT, .number = row->runs_from}};
 
 	return store_mysql_error(conn,
-	    mysql_conn_execute(conn->db, MYSQL_SLOT_NONE, insert, sizeof(insert) - 1, values, 2),
+	    mysql_conn_execute(conn->db, MYSQL_SLOT_NONE, insert, sizeof(insert) - 1, values, 3),
 	    error);
 }
 
@@ -462,15 +473,15 @@ store_mysql_hash_passwords(
 
 /* Up to "unique e-mails" nothing is changed that the original would miss. */
 static const struct store_migration store_mysql_migrations[] = {
-    {1, "original tables", migration_mysql_0001_original_tables, NULL},
-    {2, "setting", migration_mysql_0002_setting, NULL},
-    {3, "e-mail key", migration_mysql_0003_email_key, NULL},
-    {4, "unique e-mails", NULL, store_mysql_unique_emails},
-    {5, "unicode", migration_mysql_0005_unicode, NULL},
-    {6, "drop the old key of e-mails", NULL, store_mysql_drop_old_key},
-    {7, "roles", migration_mysql_0007_roles, NULL},
-    {8, "hashed passwords", NULL, store_mysql_hash_passwords},
-    {9, "index of accounts", migration_mysql_0009_account_index, NULL},
+    {1, 1, "original tables", migration_mysql_0001_original_tables, NULL},
+    {2, 2, "setting", migration_mysql_0002_setting, NULL},
+    {3, 3, "e-mail key", migration_mysql_0003_email_key, NULL},
+    {4, 4, "unique e-mails", NULL, store_mysql_unique_emails},
+    {5, 5, "unicode", migration_mysql_0005_unicode, NULL},
+    {6, 6, "drop the old key of e-mails", NULL, store_mysql_drop_old_key},
+    {7, 7, "roles", migration_mysql_0007_roles, NULL},
+    {8, 8, "hashed passwords", NULL, store_mysql_hash_passwords},
+    {9, 8, "index of accounts", migration_mysql_0009_account_index, NULL},
 };
 
 const struct store_migrate_ops store_mysql_migrate = {

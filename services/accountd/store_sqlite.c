@@ -482,6 +482,7 @@ static const struct store_ops store_sqlite_ops = {
     .conn_close = store_sqlite_conn_close,
     .conn_is_open = store_sqlite_conn_is_open,
     .version = store_sqlite_version,
+    .needed = store_sqlite_needed,
     .ping = store_sqlite_ping,
     .check_tables = store_sqlite_check_tables,
     .check_writes = store_sqlite_check_writes,

@@ -93,6 +93,12 @@ enum status_code store_sqlite_user_list(struct store_conn *base, int64_t deadlin
 enum status_code store_sqlite_user_write(struct store_conn *base, int64_t deadline_ns,
     struct store_write *writes, size_t count, struct error *error);
 
+enum status_code store_sqlite_needed(
+    struct store_conn *base, int64_t deadline_ns, int known, int64_t *needed, struct error *error);
+
+/* Gives in *found whether the table of migrations has the column runsFrom. */
+int store_sqlite_find_runs_from(struct store_sqlite_conn *conn, bool *found);
+
 extern const struct store_migrate_ops store_sqlite_migrate;
 
 #endif

@@ -131,3 +131,62 @@ store_sqlite_check_writes(
 	return store_sqlite_run((struct store_sqlite_conn *)base, deadline_ns,
 	    store_sqlite_do_check_writes, &really, error);
 }
+
+int
+store_sqlite_find_runs_from(struct store_sqlite_conn *conn, bool *found)
+{
+	static const char find[] =
+	    "SELECT 1 FROM pragma_table_info('schema_migration') WHERE name = 'runsFrom'";
+	sqlite3_stmt *statement;
+	int result = sqlite3_prepare_v2(conn->db, find, -1, &statement, NULL);
+
+	if (result == SQLITE_OK) {
+		result = sqlite3_step(statement);
+	}
+	*found = result == SQLITE_ROW;
+	sqlite3_finalize(statement);
+	return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+struct store_sqlite_needed {
+	int known;
+	int64_t version;
+};
+
+/* Where the column is not there, nothing was recorded in it. */
+static int
+store_sqlite_read_needed(struct store_sqlite_conn *conn, void *call)
+{
+	static const char read[] =
+	    "SELECT MAX(COALESCE(runsFrom, version)) FROM schema_migration WHERE version > ?";
+	struct store_sqlite_needed *needed = call;
+	sqlite3_stmt *statement;
+	bool found;
+	int result = store_sqlite_find_runs_from(conn, &found);
+
+	if (result != SQLITE_OK || !found) {
+		return result;
+	}
+	result = sqlite3_prepare_v2(conn->db, read, -1, &statement, NULL);
+	if (result == SQLITE_OK) {
+		sqlite3_bind_int(statement, 1, needed->known);
+		result = sqlite3_step(statement);
+	}
+	if (result == SQLITE_ROW) {
+		needed->version = sqlite3_column_int64(statement, 0);
+	}
+	sqlite3_finalize(statement);
+	return result == SQLITE_ROW ? SQLITE_OK : result;
+}
+
+enum status_code
+store_sqlite_needed(
+    struct store_conn *base, int64_t deadline_ns, int known, int64_t *needed, struct error *error)
+{
+	struct store_sqlite_needed call = {known, *needed};
+	enum status_code code = store_sqlite_run(
+	    (struct store_sqlite_conn *)base, deadline_ns, store_sqlite_read_needed, &call, error);
+
+	*needed = call.version;
+	return code;
+}
