@@ -324,10 +324,16 @@ a_blocking_call_of_packed_bytes_gives_the_reply(void **state)
 	    caller_channel(rpc_server_url(*state), (struct rpc_channel_options){0});
 	struct rpc_request request = {.method = "mockvideo.rpc.v1.Health/Check"};
 	struct rpc_reply *reply = rpc_sync_call(channel, &request);
+	Mockvideo__Rpc__V1__HealthCheckResponse *response;
 
 	assert_non_null(reply);
 	assert_int_equal(reply->error.code, STATUS_OK);
-	assert_int_equal(reply->len, 2);
+	response =
+	    mockvideo__rpc__v1__health_check_response__unpack(NULL, reply->len, reply->response);
+	assert_non_null(response);
+	assert_int_equal(
+	    response->status, MOCKVIDEO__RPC__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING);
+	mockvideo__rpc__v1__health_check_response__free_unpacked(response, NULL);
 	rpc_reply_free(&reply);
 	rpc_channel_close(&channel);
 }

@@ -195,6 +195,12 @@ struct rpc_endpoint_status {
 	const char *url; /* borrowed for the visit */
 	enum rpc_endpoint_state state;
 	size_t in_flight; /* calls that wait for it or were sent to it */
+
+	/*
+	 * Of its descriptors, as its health answers have it: empty when they do
+	 * not, NULL while none has come. Borrowed for the visit.
+	 */
+	const char *descriptors_digest;
 };
 
 /* Calls visit for each endpoint, with the channel locked: it must neither block nor use it. */

@@ -180,7 +180,8 @@ rpc_channel_visit_endpoints(struct rpc_channel *channel,
 		const struct rpc_endpoint *endpoint = channel->endpoints[i];
 		const struct rpc_endpoint_status status = {.url = endpoint->url,
 		    .state = rpc_channel_endpoint_state(endpoint),
-		    .in_flight = endpoint->load};
+		    .in_flight = endpoint->load,
+		    .descriptors_digest = endpoint->digest_known ? endpoint->digest : NULL};
 
 		visit(&status, closure);
 	}

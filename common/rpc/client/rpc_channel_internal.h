@@ -30,6 +30,7 @@
 #include "common/rpc/net/rpc_conn.h"
 #include "common/rpc/net/rpc_net.h"
 #include "common/rpc/net/rpc_url.h"
+#include "common/rpc/wire/rpc_digest.h"
 #include "common/rpc/wire/rpc_envelope.h"
 
 struct rpc_dialer;
@@ -148,7 +149,9 @@ struct rpc_endpoint {
 	bool removed;                   /* takes no more calls; in channel->retired */
 	TAILQ_ENTRY(rpc_endpoint) link; /* of channel->retired */
 	enum rpc_health health;
-	size_t load; /* calls queued and sent */
+	bool digest_known;            /* a health answer has come since it was connected */
+	char digest[RPC_DIGEST_SIZE]; /* that was in it */
+	size_t load;                  /* calls queued and sent */
 	struct rpc_group groups[RPC_GROUPS];
 	struct rpc_exchange_list in_flight; /* in the order in which they were sent */
 	struct rpc_exchange_list spare;

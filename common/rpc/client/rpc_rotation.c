@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "common/clock.h"
 #include "common/rpc/client/rpc_channel_internal.h"
 
@@ -125,11 +127,13 @@ rpc_rotation_eject(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 
 /* The health that an answer to a probe speaks of; any answer tells that the endpoint lives. */
 static enum rpc_health
-rpc_rotation_health(const struct rpc_reply *reply)
+rpc_rotation_health(struct rpc_endpoint *endpoint, const struct rpc_reply *reply)
 {
 	Mockvideo__Rpc__V1__HealthCheckResponse *response;
 	bool serving;
 
+	endpoint->digest_known = true;
+	endpoint->digest[0] = '\0';
 	if (reply->error.code != STATUS_OK) {
 		return reply->error.code == STATUS_UNAVAILABLE ? RPC_HEALTH_NOT_SERVING
 							       : RPC_HEALTH_SERVING;
@@ -141,6 +145,7 @@ rpc_rotation_health(const struct rpc_reply *reply)
 	}
 	serving =
 	    response->status == MOCKVIDEO__RPC__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
+	snprintf(endpoint->digest, sizeof(endpoint->digest), "%s", response->descriptors_digest);
 	mockvideo__rpc__v1__health_check_response__free_unpacked(response, NULL);
 	return serving ? RPC_HEALTH_SERVING : RPC_HEALTH_NOT_SERVING;
 }
@@ -170,7 +175,7 @@ rpc_rotation_done(struct rpc_reply *reply, void *closure)
 		rpc_rotation_probe(endpoint, &todo); /* this was of the connection before */
 	} else {
 		if (endpoint->heard_ns >= endpoint->probe_ns) {
-			endpoint->health = rpc_rotation_health(reply);
+			endpoint->health = rpc_rotation_health(endpoint, reply);
 		} else if (reply->error.code == STATUS_DEADLINE_EXCEEDED) {
 			rpc_rotation_eject(endpoint, &todo);
 			rpc_rotation_hang_up(endpoint, todo.now_ns);
@@ -223,6 +228,7 @@ rpc_rotation_connected(struct rpc_endpoint *endpoint, struct rpc_todo *todo)
 	endpoint->connected_ns = todo->now_ns;
 	endpoint->heard_ns = todo->now_ns - 1;
 	endpoint->timeouts = 0;
+	endpoint->digest_known = false;
 	if (endpoint->probe == NULL && !endpoint->removed && !endpoint->channel->closing) {
 		rpc_rotation_probe(endpoint, todo);
 	}

@@ -50,6 +50,7 @@ rpc_builtin_health(struct rpc_call *call, void *closure)
 	    rpc_builtin_serving(server)
 		? MOCKVIDEO__RPC__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
 		: MOCKVIDEO__RPC__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING;
+	response.descriptors_digest = server->digest;
 	rpc_call_finish(call, &response.base);
 }
 

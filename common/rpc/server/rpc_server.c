@@ -189,6 +189,7 @@ rpc_server_open(
 		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
 	}
 	opened->options = *options;
+	rpc_digest(options->descriptor_set, options->descriptor_set_len, opened->digest);
 	opened->arena_max_bytes = options->request_max_bytes * RPC_ARENA_FACTOR;
 	if (opened->arena_max_bytes < RPC_ARENA_MIN_BYTES) {
 		opened->arena_max_bytes = RPC_ARENA_MIN_BYTES;

@@ -17,6 +17,7 @@
 #include "common/rpc/net/rpc_conn.h"
 #include "common/rpc/net/rpc_listener.h"
 #include "common/rpc/server/rpc_server.h"
+#include "common/rpc/wire/rpc_digest.h"
 #include "common/rpc/wire/rpc_envelope.h"
 
 /* A connection, as long as it is open or messages of it are worked on. */
@@ -74,6 +75,7 @@ struct rpc_server {
 	const struct rpc_method **methods;
 	size_t method_count;
 	size_t arena_max_bytes;
+	char digest[RPC_DIGEST_SIZE]; /* of options.descriptor_set */
 	atomic_bool draining;
 	atomic_size_t in_flight;
 	atomic_size_t working_bytes;
