@@ -37,7 +37,11 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_RESOLVE_INTERVAL_MS] = {"resolveIntervalMs", CONF_INT, 0, 100, 3600000, "30000", "ms",
 	"Between look-ups of dns:/// names; a lost connection brings one sooner.", NULL},
     [GW_DESCRIPTORS] = {"descriptors", CONF_TEXT, 0, 0, 4096, NULL, NULL,
-	"File with the FileDescriptorSet to offer instead of the built-in one.", NULL},
+	"File with the FileDescriptorSet of all services, to go by instead of asking them.", NULL},
+    [GW_DESCRIPTOR_CACHE] = {"descriptorCache", CONF_TEXT, 0, 0, 4000, NULL, NULL,
+	"Folder for the descriptors that each service had last, to begin with while it is away; "
+	"empty: none. Not used with descriptors.",
+	NULL},
     [GW_THREADS] = {"threads", CONF_INT, 0, 0, 64, "0", NULL,
 	"Threads that answer HTTP; 0: half as many as there are processors, but 1 to 4.", NULL},
     [GW_LOG_LEVEL] = {"logLevel", CONF_CHOICE, CONF_RELOADABLE, 0, 0, "info", NULL,

@@ -8,6 +8,7 @@
 
 #include "gateway/gw_api.h"
 #include "gateway/gw_conn.h"
+#include "gateway/gw_hold.h"
 #include "gateway/gw_target.h"
 #include "gateway/gw_view.h"
 
@@ -184,7 +185,7 @@ gw_intake_body_max(const struct gw_conn *conn)
 	}
 	gw_target_split(
 	    (struct route_text){bytes + guard->target.at, guard->target.len}, &path, &query);
-	return route_find(conn->loop->options.view->routes, verb, path, gw_intake_header,
+	return route_find(conn->loop->hold->view->routes, verb, path, gw_intake_header,
 		   (void *)&conn->intake, gw_loop_scratch(conn->loop), &match, &allow,
 		   &error) == ROUTE_FOUND
 		   ? gw_api_body_max(api, match.route)

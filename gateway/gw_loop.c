@@ -11,6 +11,7 @@
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conn.h"
+#include "gateway/gw_hold.h"
 #include "gateway/gw_room.h"
 #include "gateway/gw_sweep.h"
 
@@ -130,6 +131,14 @@ gw_loop_receive_order(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mess
 }
 
 void
+gw_loop_publish(struct gw_loop *loop, struct gw_hold *hold)
+{
+	atomic_fetch_add(&loop->posting, 1);
+	h2o_multithread_send_message(&loop->views, &hold->message);
+	atomic_fetch_sub(&loop->posting, 1);
+}
+
+void
 gw_loop_drain(struct gw_loop *loop)
 {
 	atomic_fetch_add(&loop->posting, 1);
@@ -150,6 +159,7 @@ gw_loop_open(struct gw_loop *loop)
 	h2o_multithread_register_receiver(loop->context.queue, &loop->replies, gw_call_receive);
 	h2o_multithread_register_receiver(
 	    loop->context.queue, &loop->orders, gw_loop_receive_order);
+	h2o_multithread_register_receiver(loop->context.queue, &loop->views, gw_hold_receive);
 	loop->listener = h2o_evloop_socket_create(loop->context.loop, loop->listen_fd, 0);
 	loop->listener->data = loop;
 	h2o_socket_dont_read(loop->listener, 1);
@@ -170,6 +180,7 @@ gw_loop_close(struct gw_loop *loop)
 	}
 	h2o_multithread_unregister_receiver(queue, &loop->replies);
 	h2o_multithread_unregister_receiver(queue, &loop->orders);
+	h2o_multithread_unregister_receiver(queue, &loop->views);
 	h2o_timeout_unlink(&loop->sweep);
 	h2o_timeout_unlink(&loop->context.http2._graceful_shutdown_timeout);
 	h2o_context_dispose(&loop->context);
@@ -216,6 +227,7 @@ gw_loop_free(struct gw_loop **loop)
 	sem_destroy(&(*loop)->ready);
 	arena_free(&(*loop)->scratch);
 	free((*loop)->corks);
+	gw_hold_free(&(*loop)->hold);
 	buf_fini(&(*loop)->out);
 	free(*loop);
 	*loop = NULL;
@@ -246,7 +258,8 @@ gw_loop_start(
 	(*loop)->listen_fd = fd;
 	(*loop)->scratch = arena_new(options->scratch_max_bytes);
 	(*loop)->corks = gw_loop_new_corks(options->api->backends.count);
-	if ((*loop)->scratch == NULL || (*loop)->corks == NULL ||
+	(*loop)->hold = gw_hold_new(options->view);
+	if ((*loop)->scratch == NULL || (*loop)->corks == NULL || (*loop)->hold == NULL ||
 	    pthread_create(&(*loop)->thread, NULL, gw_loop_run, *loop) != 0) {
 		goto free_loop;
 	}

@@ -28,6 +28,7 @@ struct arena;
 struct gw_api;
 struct gw_call;
 struct gw_conn;
+struct gw_hold;
 struct rpc_peers;
 struct gw_room;
 struct gw_telemetry;
@@ -42,7 +43,7 @@ enum gw_loop_state {
 /* What the loops of a server share. */
 struct gw_loop_options {
 	const struct gw_api *api;
-	const struct gw_view *view;
+	struct gw_view *view; /* to begin with */
 	struct gw_telemetry *telemetry;
 	h2o_globalconf_t *globalconf;
 	struct gw_room *room;
@@ -74,10 +75,12 @@ struct gw_loop {
 
 	LIST_HEAD(, gw_call) calls;
 	struct rpc_cork *corks;             /* calls made in this turn of the loop, by backend */
-	h2o_multithread_receiver_t replies; /* any thread sends to these two */
+	struct gw_hold *hold;               /* the current one */
+	h2o_multithread_receiver_t replies; /* any thread sends to these three */
 	h2o_multithread_receiver_t orders;
+	h2o_multithread_receiver_t views;
 	h2o_multithread_message_t drain_order;
-	atomic_uint posting; /* threads that are sending to replies */
+	atomic_uint posting; /* threads that are sending to these */
 
 	struct arena *scratch; /* see gw_loop_scratch */
 	struct buf out;        /* where answers are written before they are sent */
@@ -91,6 +94,9 @@ struct gw_loop {
  */
 enum status_code gw_loop_start(
     struct gw_loop **loop, const struct gw_loop_options *options, int fd, struct error *error);
+
+/* Gives the loop another view to go by: takes hold. Any thread, before it is told to drain. */
+void gw_loop_publish(struct gw_loop *loop, struct gw_hold *hold);
 
 /* Tells the loop to drain. Any thread, once. */
 void gw_loop_drain(struct gw_loop *loop);

@@ -34,4 +34,14 @@ const struct metric_row gw_metric_rows[GW_METRIC_COUNT] = {
 	METRIC_NUMBER, NULL},
     [GW_RPC_ENDPOINT_IN_FLIGHT] = {"mockvideo_rpc_client_endpoint_calls_in_flight", METRIC_GAUGE,
 	"Calls waiting for or sent to an endpoint.", {"backend", "endpoint"}, METRIC_NUMBER, NULL},
+    [GW_DESCRIPTORS_STATE] = {"mockvideo_gateway_descriptors_state", METRIC_GAUGE,
+	"1 for how what a service offers is known, else 0. missing: not at all; cached: as it was "
+	"last; refused: the newest was.",
+	{"backend", "state"}, METRIC_NUMBER, NULL},
+    [GW_DESCRIPTORS_ADOPTED] = {"mockvideo_gateway_descriptors_adopted_total", METRIC_COUNTER,
+	"Descriptor sets of a service that took the place of another.", {"backend"}, METRIC_NUMBER,
+	NULL},
+    [GW_DESCRIPTORS_REFUSED] = {"mockvideo_gateway_descriptors_refused_total", METRIC_COUNTER,
+	"Descriptor sets of a service that do not compile, or have paths of another's.",
+	{"backend"}, METRIC_NUMBER, NULL},
 };

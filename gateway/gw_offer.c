@@ -52,6 +52,7 @@ gw_offer_new(struct gw_offer **offer, const struct gw_backends *backends,
 	}
 	atomic_init(&(*offer)->holders, 1);
 	(*offer)->backend = backend;
+	rpc_digest(set, len, (*offer)->digest);
 	status = gw_offer_compile(*offer, backends, set, len, error);
 	if (status != STATUS_OK) {
 		gw_offer_release(offer);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/rpc/wire/rpc_digest.h"
 #include "common/status.h"
 #include "gateway/schema.h"
 
@@ -19,6 +20,7 @@ struct gw_series;
 struct gw_offer {
 	const struct gw_backend *backend;
 	struct schema *schema;
+	char digest[RPC_DIGEST_SIZE];        /* of the set */
 	_Atomic(struct gw_series *) *series; /* of each method; NULL until gw_telemetry looks */
 	atomic_uint holders;
 };

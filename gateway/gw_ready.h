@@ -6,9 +6,11 @@
 #include <stdbool.h>
 
 struct gw_api;
+struct gw_catalog;
 
 struct gw_ready {
 	const struct gw_api *api;
+	struct gw_catalog *catalog;
 	atomic_bool draining;
 	char text[256]; /* of the admin's thread */
 };

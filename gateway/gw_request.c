@@ -9,6 +9,7 @@
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conn.h"
+#include "gateway/gw_hold.h"
 #include "gateway/gw_input.h"
 #include "gateway/gw_media.h"
 #include "gateway/gw_pages.h"
@@ -71,6 +72,7 @@ gw_request_dispose(void *data)
 
 	gw_call_abandon(&request->call);
 	gw_pages_fini(&request->pages);
+	gw_hold_drop(request->loop, request->hold);
 	gw_telemetry_in_flight(request->loop->options.telemetry, -1);
 	gw_conn_request_ended(request->conn, request->state == GW_REQUEST_ANSWERED);
 }
@@ -166,6 +168,7 @@ gw_request_new(h2o_req_t *req)
 	memset(request, 0, offsetof(struct gw_request, id));
 	request->req = req;
 	request->loop = gw_loop_of(req);
+	request->hold = gw_hold_take(request->loop);
 	request->conn = gw_conn_of(req);
 	gw_conn_request_begun(request->conn);
 	request->route = GW_ROUTE_NONE;
@@ -246,14 +249,18 @@ gw_request_route(struct gw_request *request, struct error *error)
 	const struct route_text verb = {method->base, method->len};
 	const char *allow = NULL;
 
-	switch (
-	    route_find(request->loop->options.view->routes, verb, request->path, gw_request_header,
-		&request->req->headers, request->loop->scratch, &request->match, &allow, error)) {
+	switch (route_find(request->hold->view->routes, verb, request->path, gw_request_header,
+	    &request->req->headers, request->loop->scratch, &request->match, &allow, error)) {
 	case ROUTE_FOUND: request->route = request->match.route->binding->path; return 0;
 	case ROUTE_WRONG_VERB: return gw_request_wrong_verb(request, allow, error);
 	case ROUTE_MALFORMED:
 	case ROUTE_WRONG_CONDITION: return 400;
 	case ROUTE_NOT_FOUND: break;
+	}
+	if (!request->hold->view->complete) {
+		error_set(error, STATUS_UNAVAILABLE, "UNKNOWN_YET",
+		    "not all services have said yet what they offer; try again later");
+		return 503;
 	}
 	error_set(error, STATUS_NOT_FOUND, "UNKNOWN_PATH", "there is no such resource");
 	return 404;

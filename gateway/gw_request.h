@@ -22,6 +22,7 @@
 
 struct gw_call;
 struct gw_conn;
+struct gw_hold;
 struct rpc_reply;
 
 enum gw_request_state {
@@ -44,6 +45,7 @@ struct gw_request {
 	h2o_generator_t generator; /* the first member: it is what the library hands back */
 	h2o_req_t *req;
 	struct gw_loop *loop;
+	struct gw_hold *hold; /* of the view that the request began with */
 	struct gw_conn *conn;
 	enum gw_request_state state;
 	struct gw_call *call;   /* CALLING */

@@ -12,6 +12,7 @@
 #include "gateway/gw_access.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_conf.h"
+#include "gateway/gw_hold.h"
 #include "gateway/gw_loop.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_room.h"
@@ -130,7 +131,7 @@ gw_server_threads(const struct conf *conf)
 
 static struct gw_loop_options
 gw_server_loop_options(struct gw_server *server, const struct conf *conf, const struct gw_api *api,
-    const struct gw_view *view, struct gw_telemetry *telemetry)
+    struct gw_view *view, struct gw_telemetry *telemetry)
 {
 	return (struct gw_loop_options){.api = api,
 	    .view = view,
@@ -151,7 +152,7 @@ gw_server_loop_options(struct gw_server *server, const struct conf *conf, const 
 
 static enum status_code
 gw_server_start_loops(struct gw_server *server, const struct conf *conf, const struct gw_api *api,
-    const struct gw_view *view, struct gw_telemetry *telemetry, struct error *error)
+    struct gw_view *view, struct gw_telemetry *telemetry, struct error *error)
 {
 	const struct gw_loop_options options =
 	    gw_server_loop_options(server, conf, api, view, telemetry);
@@ -173,7 +174,7 @@ gw_server_start_loops(struct gw_server *server, const struct conf *conf, const s
 
 enum status_code
 gw_server_start(struct gw_server **server, const struct conf *conf, const struct gw_api *api,
-    const struct gw_view *view, struct gw_telemetry *telemetry, struct error *error)
+    struct gw_view *view, struct gw_telemetry *telemetry, struct error *error)
 {
 	size_t peer_max = (size_t)conf_int(conf, GW_CONNECTIONS_PER_ADDRESS_MAX);
 	enum status_code status;
@@ -198,6 +199,27 @@ gw_server_start(struct gw_server **server, const struct conf *conf, const struct
 		gw_server_stop(server);
 	}
 	return status;
+}
+
+bool
+gw_server_publish(struct gw_server *server, struct gw_view *view)
+{
+	struct gw_hold **holds = calloc(server->loop_count, sizeof(*holds));
+	bool all = holds != NULL;
+
+	for (unsigned i = 0; all && i < server->loop_count; i++) {
+		holds[i] = gw_hold_new(view);
+		all = holds[i] != NULL;
+	}
+	for (unsigned i = 0; holds != NULL && i < server->loop_count; i++) {
+		if (all) {
+			gw_loop_publish(server->loops[i], holds[i]);
+		} else {
+			gw_hold_free(&holds[i]);
+		}
+	}
+	free(holds);
+	return all;
 }
 
 void

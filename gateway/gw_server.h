@@ -5,6 +5,8 @@
 #ifndef GATEWAY_GW_SERVER_H
 #define GATEWAY_GW_SERVER_H
 
+#include <stdbool.h>
+
 #include "common/status.h"
 
 struct conf;
@@ -18,11 +20,17 @@ struct gw_view;
  * error says why. Borrows conf, for the call, api, view and telemetry.
  */
 enum status_code gw_server_start(struct gw_server **server, const struct conf *conf,
-    const struct gw_api *api, const struct gw_view *view, struct gw_telemetry *telemetry,
+    const struct gw_api *api, struct gw_view *view, struct gw_telemetry *telemetry,
     struct error *error);
 
 /* The address listened on, with the true port where that was 0. */
 const char *gw_server_address(const struct gw_server *server);
+
+/*
+ * Gives all threads another view, by which requests that begin from then on are
+ * answered. False without memory: then none has it. Not while the server is stopped.
+ */
+bool gw_server_publish(struct gw_server *server, struct gw_view *view);
 
 /*
  * Accepts nothing new, answers the requests in flight, at most for drainMs,

@@ -8,6 +8,7 @@
 #include "gateway/gw_access.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_conn.h"
+#include "gateway/gw_hold.h"
 #include "gateway/gw_http2.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_target.h"
@@ -217,7 +218,7 @@ gw_stream_body_max(const struct gw_stream *stream)
 
 	gw_target_split(
 	    (struct route_text){req->input.path.base, req->input.path.len}, &path, &query);
-	return route_find(loop->options.view->routes, verb, path, gw_request_header,
+	return route_find(loop->hold->view->routes, verb, path, gw_request_header,
 		   (void *)(uintptr_t)&req->headers, gw_loop_scratch(loop), &match, &allow,
 		   &error) == ROUTE_FOUND
 		   ? gw_api_body_max(loop->options.api, match.route)

@@ -11,6 +11,7 @@
 #include "common/telemetry.h"
 #include "common/trace_export.h"
 #include "gateway/gw_api.h"
+#include "gateway/gw_catalog.h"
 #include "gateway/gw_metric.h"
 #include "gateway/gw_offer.h"
 #include "gateway/gw_series.h"
@@ -30,6 +31,7 @@ static const char *const gw_verbs[] = {
 
 struct gw_telemetry {
 	const struct gw_api *api;
+	struct gw_catalog *catalog;
 	struct telemetry *telemetry;
 	struct metric_set *set;
 	struct metric_series *in_flight;
@@ -80,12 +82,34 @@ gw_telemetry_tell_backend(struct metric_scrape *scrape, const struct gw_backend 
 }
 
 static void
+gw_telemetry_tell_offer(
+    struct metric_scrape *scrape, struct gw_catalog *catalog, const struct gw_backend *backend)
+{
+	static const char *const names[GW_CATALOG_STATES] = {[GW_CATALOG_MISSING] = "missing",
+	    [GW_CATALOG_CACHED] = "cached",
+	    [GW_CATALOG_CURRENT] = "current",
+	    [GW_CATALOG_REFUSED] = "refused"};
+	const char *labels[] = {gw_backend_name(backend), NULL};
+	struct gw_catalog_status status;
+
+	gw_catalog_get_status(catalog, backend, &status);
+	metric_put(scrape, GW_DESCRIPTORS_ADOPTED, (double)status.adopted, labels);
+	metric_put(scrape, GW_DESCRIPTORS_REFUSED, (double)status.refused, labels);
+	for (size_t i = 0; i < GW_CATALOG_STATES; i++) {
+		labels[1] = names[i];
+		metric_put(scrape, GW_DESCRIPTORS_STATE, status.state == i, labels);
+	}
+}
+
+static void
 gw_telemetry_collect(struct metric_scrape *scrape, void *closure)
 {
-	const struct gw_backends *backends = &((const struct gw_telemetry *)closure)->api->backends;
+	const struct gw_telemetry *gateway = closure;
+	const struct gw_backends *backends = &gateway->api->backends;
 
 	for (size_t i = 0; i < backends->count; i++) {
 		gw_telemetry_tell_backend(scrape, &backends->list[i]);
+		gw_telemetry_tell_offer(scrape, gateway->catalog, &backends->list[i]);
 	}
 }
 
@@ -108,7 +132,7 @@ gw_telemetry_open_ended(struct gw_telemetry *gateway)
 
 enum status_code
 gw_telemetry_open(struct gw_telemetry **gateway, struct telemetry *telemetry,
-    const struct gw_api *api, struct error *error)
+    const struct gw_api *api, struct gw_catalog *catalog, struct error *error)
 {
 	struct gw_telemetry *opened = calloc(1, sizeof(*opened));
 
@@ -122,6 +146,7 @@ gw_telemetry_open(struct gw_telemetry **gateway, struct telemetry *telemetry,
 		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
 	}
 	opened->api = api;
+	opened->catalog = catalog;
 	opened->telemetry = telemetry;
 	opened->in_flight = metric_series(opened->set, GW_HTTP_IN_FLIGHT, NULL);
 	opened->connections = metric_series(opened->set, GW_HTTP_CONNECTIONS, NULL);

@@ -14,6 +14,7 @@
 #include "common/trace.h"
 
 struct gw_api;
+struct gw_catalog;
 struct gw_series;
 struct gw_telemetry;
 struct route;
@@ -22,9 +23,9 @@ struct telemetry;
 /* The route of a request that fits none. */
 #define GW_ROUTE_NONE "none"
 
-/* Begins to tell; telemetry and api are borrowed until gw_telemetry_close. */
+/* Begins to tell; telemetry, api and catalog are borrowed until gw_telemetry_close. */
 enum status_code gw_telemetry_open(struct gw_telemetry **gateway, struct telemetry *telemetry,
-    const struct gw_api *api, struct error *error);
+    const struct gw_api *api, struct gw_catalog *catalog, struct error *error);
 
 /* Nobody may use it any more, and no scrape calls it. Clears *gateway. NULL is fine. */
 void gw_telemetry_close(struct gw_telemetry **gateway);

@@ -90,7 +90,9 @@ gw_view_new(
 	}
 	atomic_init(&(*view)->holders, 1);
 	(*view)->count = count;
+	(*view)->complete = true;
 	for (size_t i = 0; i < count; i++) {
+		(*view)->complete = (*view)->complete && offers[i] != NULL;
 		(*view)->offers[i] = gw_offer_acquire(offers[i]);
 	}
 	status = gw_view_make_routes(*view, error);

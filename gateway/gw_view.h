@@ -7,6 +7,7 @@
 #define GATEWAY_GW_VIEW_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "gateway/route.h"
@@ -18,6 +19,7 @@ struct gw_offer;
 
 struct gw_view {
 	struct route_table *routes; /* their owners are offers */
+	bool complete;              /* something is known of all services */
 	atomic_uint holders;
 	size_t count;
 	struct gw_offer *offers[]; /* by the index of their backend; NULL: not known yet */

@@ -9,6 +9,7 @@
 #include "gateway/gw_catalog.h"
 #include "gateway/gw_conf.h"
 #include "gateway/gw_ready.h"
+#include "gateway/gw_reflect.h"
 #include "gateway/gw_server.h"
 #include "gateway/gw_telemetry.h"
 #include "gateway/gw_view.h"
@@ -93,12 +94,16 @@ serve(struct conf *conf, struct service *service, struct telemetry *telemetry, s
 	    .unready = gw_ready_unready,
 	    .impaired = gw_ready_impaired,
 	    .closure = &service->ready};
+	struct gw_reflect *reflect = NULL;
 	struct gw_server *server = NULL;
 	struct admin *admin = NULL;
 	enum status_code status;
 
 	status =
 	    gw_server_start(&server, conf, &service->api, service->view, service->telemetry, error);
+	if (status == STATUS_OK) {
+		status = gw_reflect_start(&reflect, &service->api, service->catalog, server, error);
+	}
 	if (status == STATUS_OK) {
 		status = admin_start(&admin, &administration, error);
 	}
@@ -108,6 +113,7 @@ serve(struct conf *conf, struct service *service, struct telemetry *telemetry, s
 		log_info("stopping", LOG_INT("drainMs", conf_int(conf, GW_DRAIN_MS)));
 		atomic_store(&service->ready.draining, true);
 	}
+	gw_reflect_stop(&reflect);
 	gw_server_stop(&server);
 	admin_stop(&admin);
 	return status;
@@ -119,16 +125,18 @@ open_service(struct service *service, const struct conf *conf, struct telemetry 
 {
 	enum status_code status = gw_api_open(&service->api, conf, error);
 
-	service->ready.api = &service->api;
 	if (status == STATUS_OK) {
 		status = gw_catalog_open(&service->catalog, &service->api, conf, error);
 	}
 	if (status == STATUS_OK) {
+		service->ready.api = &service->api;
+		service->ready.catalog = service->catalog;
 		service->view = gw_catalog_view(service->catalog);
 		status = gw_api_connect(&service->api, conf, error);
 	}
 	if (status == STATUS_OK) {
-		status = gw_telemetry_open(&service->telemetry, telemetry, &service->api, error);
+		status = gw_telemetry_open(
+		    &service->telemetry, telemetry, &service->api, service->catalog, error);
 	}
 	return status;
 }

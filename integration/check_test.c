@@ -132,6 +132,10 @@ static const struct refusal refusals[] = {
 	"other.key holds no private key of the certificate"},
     {"gatewayd", {"--descriptors=nowhere.pb"}, "descriptors nowhere.pb: No such file"},
     {"gatewayd", {"--descriptors=accountd.pem"}, "not a FileDescriptorSet"},
+    {"gatewayd", {"--descriptor-cache=accountd.pem"},
+	"descriptorCache accountd.pem: Not a directory"},
+    {"gatewayd", {"--descriptor-cache=no/where"}, "descriptorCache no/where: No such file"},
+    {"gatewayd", {"--backends=a..b=tcp://a:1"}, "must be a URL, or a proto package with its URL"},
 };
 
 static void

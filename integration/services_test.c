@@ -1,41 +1,95 @@
 /*
- * A gateway in front of two services: accountd, and the toy service in this test.
- * Its descriptors are given to it by a file.
+ * A gateway that runs already, in front of accountd; further services come, go,
+ * and come back with something else, while nobody who asks for users notices. They
+ * run in this test, on real RPC servers; what they offer is in their reflection.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
+#include "google/protobuf/descriptor.pb-c.h"
 #include "integration/http.h"
+#include "integration/load.h"
+#include "integration/mvctl.h"
 #include "integration/scrape.h"
 #include "integration/stack.h"
 #include "integration/toyd.h"
 
-#define BULK "{\"toys\":[{\"name\":\"Rex\"},{\"price\":1}]}"
+#define CLIENTS      4
+#define BULK         "{\"toys\":[{\"name\":\"Rex\"},{\"price\":1}]}"
 
-static char descriptors[PATH_MAX + 64];
+#define STATE(state) "mockvideo_gateway_descriptors_state{backend=\"toy.v1\",state=\"" state "\"}"
+#define ADOPTED      "mockvideo_gateway_descriptors_adopted_total{backend=\"toy.v1\"}"
+#define REFUSED      "mockvideo_gateway_descriptors_refused_total{backend=\"toy.v1\"}"
+
+/* A packed FileDescriptorSet. */
+struct set {
+	uint8_t *bytes;
+	size_t len;
+};
+
 static char backends[256];
 static char admin_flag[64];
-static struct stack stack = {.gatewayd_flags = {descriptors, admin_flag}, .backends = backends};
+static char cache_flag[PATH_MAX + 32];
+static char pin_flag[PATH_MAX + 32];
+static struct stack stack = {.gatewayd_flags = {admin_flag, cache_flag}, .backends = backends};
+static struct set toys, fewer_toys, clash, shelf, all;
 static struct rpc_server *toyd;
-static unsigned toyd_port;
+static unsigned toyd_port, second_port, shelfd_port;
 static struct http *http;
 static struct http *admin;
+static struct load *load;
 static char dir[PATH_MAX];
 
 static void
-both_services_are_served(void **state)
+expect(const char *line, int status)
+{
+	const struct http_answer *answer = http_send(http, line, NULL, NULL);
+
+	if (answer->status != status) {
+		fail_msg("%s: %d, not %d: %s", line, answer->status, status, answer->body);
+	}
+	if (status == 503) {
+		assert_non_null(http_header(answer, "retry-after"));
+	}
+}
+
+/* Starts the toy service anew, with what it offers now. */
+static void
+restart_toyd(const struct set *set)
+{
+	toyd_stop(&toyd);
+	toyd = toyd_start(toyd_port, set->bytes, set->len);
+}
+
+static void
+what_a_service_never_seen_has_is_not_known_yet(void **state)
 {
 	(void)state;
-	assert_int_equal(http_send(http, "GET /toys/7", NULL, NULL)->status, 200);
-	assert_int_equal(http_send(http, "GET /users", NULL, NULL)->status, 200);
-	assert_int_equal(http_send(http, "GET /others", NULL, NULL)->status, 404);
-	scrape_await_ready(admin, 200, "ready\n");
+	scrape_await_ready(admin, 200, "ready, but without toy.v1, default\n");
+	scrape_await(admin, STATE("missing"), 1);
+	expect("GET /toys/7", 503);
+	expect("GET /others", 503);
+	expect("GET /users", 200);
+	expect("DELETE /users", 405);
+}
+
+static void
+a_service_that_comes_is_served(void **state)
+{
+	(void)state;
+	toyd = toyd_start(toyd_port, fewer_toys.bytes, fewer_toys.len);
+	stack_await(&stack, "/toys/7", 200);
+	scrape_await(admin, STATE("current"), 1);
+	scrape_await_ready(admin, 200, "ready, but without default\n");
+	expect("GET /toys/7/name", 503); /* of the third service, perhaps */
 }
 
 static void
@@ -44,8 +98,7 @@ each_service_has_its_rules_of_errors_pages_and_bulks(void **state)
 	const struct http_answer *answer;
 
 	(void)state;
-	answer = http_send(http, "GET /toys/13", NULL, NULL);
-	assert_int_equal(answer->status, 410);
+	expect("GET /toys/13", 410);
 	answer = http_send(http, "GET /toys", NULL, NULL);
 	assert_int_equal(answer->status, 200);
 	assert_non_null(strstr(answer->body, "\"id\":5"));
@@ -62,57 +115,290 @@ each_service_has_its_rules_of_errors_pages_and_bulks(void **state)
 }
 
 static void
-one_service_that_is_away_takes_its_own_paths_along(void **state)
+mvctl_calls_any_service(void **state)
 {
-	const struct http_answer *answer;
+	char url[64];
+	char out[4096];
+	const char *argv[] = {process_program("mvctl"), "--endpoint", url, "--compact", "call",
+	    "toy.v1.ToyService/GetToy", "{\"id\":7}", NULL};
 
 	(void)state;
-	toyd_stop(&toyd);
-	scrape_await_ready(admin, 200, "ready, but without toy.v1\n");
-	answer = http_send(http, "GET /toys/7", NULL, NULL);
-	assert_int_equal(answer->status, 503);
-	assert_non_null(http_header(answer, "retry-after"));
-	assert_int_equal(http_send(http, "GET /users", NULL, NULL)->status, 200);
-	assert_int_equal(http_send(http, "GET /others", NULL, NULL)->status, 404);
-	toyd = toyd_start(toyd_port, NULL, 0);
+	snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", toyd_port);
+	assert_int_equal(process_run(argv, out, sizeof(out)), 0);
+	assert_non_null(strstr(out, "\"name\":\"Ted\""));
+}
+
+static void *
+get_held(void *closure)
+{
+	struct http *own = http_new(stack.url);
+	const struct http_answer *answer = http_send(own, "GET /toys/99", NULL, NULL);
+	int *status = closure;
+
+	*status =
+	    strstr(answer->body, "\"href\":\"/toys/99?name=Ted\"") == NULL ? -1 : answer->status;
+	http_free(&own);
+	return NULL;
+}
+
+/* The shelf's server knows none of its methods: that it is asked shows the route. */
+static void
+a_request_that_has_begun_is_answered_by_what_it_began_with(void **state)
+{
+	struct rpc_server *shelfd;
+	pthread_t thread;
+	int status = 0;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, get_held, &status), 0);
+	toyd_await_held();
+	shelfd = toyd_start(shelfd_port, shelf.bytes, shelf.len);
+	stack_await(&stack, "/v1/books/b", 501);
 	scrape_await_ready(admin, 200, "ready\n");
-	assert_int_equal(http_send(http, "GET /toys/7", NULL, NULL)->status, 200);
+	toyd_release();
+	pthread_join(thread, NULL);
+	assert_int_equal(status, 200);
+	expect("GET /others", 404);
+	expect("GET /toys/7/name", 404);
+	toyd_stop(&shelfd);
+	scrape_await_ready(admin, 200, "ready, but without default\n");
+	expect("GET /v1/books/b", 503);
+	expect("GET /others", 404);
 }
 
 static void
-metrics_tell_the_services_apart(void **state)
+a_service_that_is_away_takes_its_own_paths_along(void **state)
 {
 	(void)state;
-	assert_true(
-	    scrape_value(admin, "mockvideo_rpc_client_messages_total{backend=\"toy.v1\"}") > 0);
-	assert_true(
-	    scrape_value(admin, "mockvideo_rpc_client_messages_total{backend=\"default\"}") > 0);
+	toyd_stop(&toyd);
+	scrape_await_ready(admin, 200, "ready, but without toy.v1, default\n");
+	expect("GET /toys/7", 503);
+	expect("GET /users", 200);
+	expect("GET /others", 404);
+}
+
+static void
+a_service_that_comes_back_with_more_is_served_with_that(void **state)
+{
+	(void)state;
+	restart_toyd(&toys);
+	stack_await(&stack, "/toys/7/name", 200);
+	expect("GET /toys/7", 200);
+}
+
+static void
+a_set_with_anothers_paths_is_refused_whole(void **state)
+{
+	long mark = process_log_mark(&stack.gatewayd);
+
+	(void)state;
+	restart_toyd(&clash);
+	scrape_await(admin, STATE("refused"), 1);
+	process_await_log(&stack.gatewayd, mark, "descriptors of a service are refused");
+	assert_true(process_log_has(&stack.gatewayd, mark, "toy.v1.ClashService/GetClash"));
+	assert_true(process_log_has(&stack.gatewayd, mark, "account.v1.UserService/GetUser"));
+	assert_true(scrape_value(admin, REFUSED) == 1);
+	stack_await(&stack, "/toys/7/name", 200);
+	expect("GET /users", 200);
 	scrape_check(admin);
 }
 
-/* The sets of both services, one behind the other. */
 static void
-write_descriptors(void)
+a_set_that_is_none_is_refused(void **state)
 {
-	static const char *const paths[] = {"build/gen/mockvideo.pb", "build/gen/toy.pb"};
-	char path[PATH_MAX + 32];
-	FILE *out;
+	const struct set garbage = {(uint8_t *)(uintptr_t) "\xff\xff\xff", 3};
 
-	snprintf(path, sizeof(path), "%s/all.pb", dir);
-	snprintf(descriptors, sizeof(descriptors), "--descriptors=%s", path);
-	out = fopen(path, "w");
-	assert_non_null(out);
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		FILE *in = fopen(paths[i], "r");
-		int c;
+	(void)state;
+	restart_toyd(&garbage);
+	scrape_await(admin, REFUSED, 2);
+	stack_await(&stack, "/toys/7/name", 200);
+	restart_toyd(&toys);
+	scrape_await(admin, STATE("current"), 1);
+	scrape_await(admin, STATE("refused"), 0);
+	assert_true(scrape_value(admin, REFUSED) == 2);
+}
 
-		assert_non_null(in);
-		while ((c = getc(in)) != EOF) {
-			putc(c, out);
-		}
-		fclose(in);
+static void
+await_second(const char *state_name)
+{
+	char series[256];
+
+	snprintf(series, sizeof(series),
+	    "mockvideo_rpc_client_endpoint_state{backend=\"toy.v1\",endpoint=\"tcp://"
+	    "127.0.0.1:%u\",state=\"%s\"}",
+	    second_port, state_name);
+	scrape_await(admin, series, 1);
+}
+
+static void
+two_versions_at_once_change_nothing_until_one_is_left(void **state)
+{
+	double adopted = scrape_value(admin, ADOPTED);
+	struct rpc_server *second;
+
+	(void)state;
+	second = toyd_start(second_port, fewer_toys.bytes, fewer_toys.len);
+	await_second("serving");
+	for (unsigned i = 0; i < 50; i++) {
+		expect("GET /toys/7/name", 200);
 	}
-	assert_int_equal(fclose(out), 0);
+	assert_true(scrape_value(admin, ADOPTED) == adopted);
+	toyd_stop(&toyd);
+	stack_await(&stack, "/toys/7/name", 404);
+	assert_true(scrape_value(admin, ADOPTED) == adopted + 1);
+	toyd = toyd_start(toyd_port, toys.bytes, toys.len);
+	toyd_stop(&second);
+	stack_await(&stack, "/toys/7/name", 200);
+}
+
+static void
+nobody_who_asked_for_users_was_failed(void **state)
+{
+	(void)state;
+	load_stop(load);
+	load_print(load);
+	load_check_none_failed(load);
+	load_check(load);
+	load_free(&load);
+}
+
+static void
+restart_gatewayd(void)
+{
+	assert_int_equal(process_stop(&stack.gatewayd), 0);
+	stack_start_gatewayd(&stack);
+}
+
+static void
+a_gateway_starts_with_what_it_was_told_last(void **state)
+{
+	(void)state;
+	toyd_stop(&toyd);
+	restart_gatewayd();
+	scrape_await_ready(admin, 200, "ready, but without toy.v1, default\n");
+	scrape_await(admin, STATE("cached"), 1);
+	expect("GET /toys/7/name", 503);
+	expect("GET /v1/books/b", 503);
+	expect("GET /others", 404);
+	expect("GET /users", 200);
+	toyd = toyd_start(toyd_port, toys.bytes, toys.len);
+	stack_await(&stack, "/toys/7/name", 200);
+	scrape_await(admin, STATE("current"), 1);
+}
+
+static void
+write_file(const char *path, const struct set *set)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(set->bytes, 1, set->len, file), set->len);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void
+what_is_no_set_in_the_cache_is_passed_over(void **state)
+{
+	const struct set garbage = {(uint8_t *)(uintptr_t) "garbage", 7};
+	char path[PATH_MAX + 64];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/cache/toy.v1.pb", dir);
+	write_file(path, &garbage);
+	restart_gatewayd();
+	stack_await(&stack, "/toys/7/name", 200);
+	expect("GET /users", 200);
+}
+
+static void
+a_pinned_gateway_asks_nobody(void **state)
+{
+	char path[PATH_MAX + 16];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/all.pb", dir);
+	write_file(path, &all);
+	snprintf(pin_flag, sizeof(pin_flag), "--descriptors=%s", path);
+	stack.gatewayd_flags[2] = pin_flag;
+	restart_gatewayd();
+	stack_await(&stack, "/toys/7", 200);
+	expect("GET /toys/7/name", 404); /* which the service has, and the file has not */
+	expect("GET /users", 200);
+	expect("GET /v1/books/b", 503);
+	scrape_await(admin, STATE("current"), 1);
+}
+
+/* Sets */
+
+static struct set
+read_set(const char *path)
+{
+	struct set set = {0};
+	struct stat found;
+	FILE *file = fopen(path, "r");
+
+	assert_non_null(file);
+	assert_int_equal(fstat(fileno(file), &found), 0);
+	set.bytes = malloc((size_t)found.st_size);
+	assert_non_null(set.bytes);
+	set.len = fread(set.bytes, 1, (size_t)found.st_size, file);
+	fclose(file);
+	return set;
+}
+
+/* The files of both. */
+static struct set
+join(const struct set *one, const struct set *other)
+{
+	struct set both = {malloc(one->len + other->len), one->len + other->len};
+
+	assert_non_null(both.bytes);
+	memcpy(both.bytes, one->bytes, one->len);
+	memcpy(both.bytes + one->len, other->bytes, other->len);
+	return both;
+}
+
+/* The set without the method that its last service has last. */
+static struct set
+drop_last_method(const struct set *set)
+{
+	Google__Protobuf__FileDescriptorSet *files =
+	    google__protobuf__file_descriptor_set__unpack(NULL, set->len, set->bytes);
+	Google__Protobuf__FileDescriptorProto *file;
+	Google__Protobuf__ServiceDescriptorProto *service;
+	Google__Protobuf__MethodDescriptorProto *dropped;
+	struct set fewer;
+
+	assert_non_null(files);
+	file = files->file[files->n_file - 1];
+	service = file->service[file->n_service - 1];
+	dropped = service->method[--service->n_method];
+	assert_string_equal(dropped->name, "GetToyName");
+	google__protobuf__method_descriptor_proto__free_unpacked(dropped, NULL);
+	fewer.len = google__protobuf__file_descriptor_set__get_packed_size(files);
+	fewer.bytes = malloc(fewer.len);
+	assert_non_null(fewer.bytes);
+	google__protobuf__file_descriptor_set__pack(files, fewer.bytes);
+	google__protobuf__file_descriptor_set__free_unpacked(files, NULL);
+	return fewer;
+}
+
+static void
+make_sets(void)
+{
+	struct set users = read_set("build/gen/mockvideo.pb");
+	struct set clashing = read_set("build/gen/clash.pb");
+	struct set two;
+
+	toys = read_set("build/gen/toy.pb");
+	shelf = read_set("build/gen/shelf.pb");
+	fewer_toys = drop_last_method(&toys);
+	clash = join(&toys, &clashing);
+	two = join(&users, &fewer_toys);
+	all = join(&two, &shelf);
+	free(users.bytes);
+	free(clashing.bytes);
+	free(two.bytes);
 }
 
 static int
@@ -122,19 +408,23 @@ start(void **state)
 	char url[64];
 
 	(void)state;
+	make_sets();
 	process_make_dir(dir);
-	write_descriptors();
 	toyd_port = process_free_port();
+	second_port = process_free_port();
+	shelfd_port = process_free_port();
 	stack.accountd_ports[0] = process_free_port();
-	snprintf(backends, sizeof(backends), "toy.v1=tcp://127.0.0.1:%u,tcp://127.0.0.1:%u",
-	    toyd_port, stack.accountd_ports[0]);
+	snprintf(backends, sizeof(backends),
+	    "account.v1=tcp://127.0.0.1:%u,toy.v1=tcp://127.0.0.1:%u,toy.v1=tcp://127.0.0.1:%u,"
+	    "tcp://127.0.0.1:%u",
+	    stack.accountd_ports[0], toyd_port, second_port, shelfd_port);
 	snprintf(admin_flag, sizeof(admin_flag), "--admin-listen=127.0.0.1:%u", admin_port);
+	snprintf(cache_flag, sizeof(cache_flag), "--descriptor-cache=%s/cache", dir);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", admin_port);
-	toyd = toyd_start(toyd_port, NULL, 0);
 	stack_start(&stack);
 	http = http_new(stack.url);
 	admin = http_new(url);
-	stack_await(&stack, "/toys/7", 200);
+	load = load_start(stack.url, CLIENTS);
 	return 0;
 }
 
@@ -147,20 +437,36 @@ the_system_stops_cleanly(void **state)
 	stack_stop(&stack);
 	toyd_stop(&toyd);
 	process_remove_dir(dir);
+	free(toys.bytes);
+	free(fewer_toys.bytes);
+	free(clash.bytes);
+	free(shelf.bytes);
+	free(all.bytes);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(both_services_are_served),
+	    cmocka_unit_test(what_a_service_never_seen_has_is_not_known_yet),
+	    cmocka_unit_test(a_service_that_comes_is_served),
 	    cmocka_unit_test(each_service_has_its_rules_of_errors_pages_and_bulks),
-	    cmocka_unit_test(one_service_that_is_away_takes_its_own_paths_along),
-	    cmocka_unit_test(metrics_tell_the_services_apart),
+	    cmocka_unit_test(mvctl_calls_any_service),
+	    cmocka_unit_test(a_request_that_has_begun_is_answered_by_what_it_began_with),
+	    cmocka_unit_test(a_service_that_is_away_takes_its_own_paths_along),
+	    cmocka_unit_test(a_service_that_comes_back_with_more_is_served_with_that),
+	    cmocka_unit_test(a_set_with_anothers_paths_is_refused_whole),
+	    cmocka_unit_test(a_set_that_is_none_is_refused),
+	    cmocka_unit_test(two_versions_at_once_change_nothing_until_one_is_left),
+	    cmocka_unit_test(nobody_who_asked_for_users_was_failed),
+	    cmocka_unit_test(a_gateway_starts_with_what_it_was_told_last),
+	    cmocka_unit_test(what_is_no_set_in_the_cache_is_passed_over),
+	    cmocka_unit_test(a_pinned_gateway_asks_nobody),
 	    cmocka_unit_test(the_system_stops_cleanly),
 	};
 	int failed = cmocka_run_group_tests(tests, start, NULL);
 
+	load_free(&load);
 	stack_kill(&stack);
 	return failed;
 }

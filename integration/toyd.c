@@ -2,9 +2,11 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -13,6 +15,8 @@
 #include "common/rpc/server/rpc_server.h"
 
 #define TOYD_TOYS 5 /* in the list, two a page */
+
+static _Atomic(struct rpc_call *) toyd_held;
 
 static void
 toyd_get(struct rpc_call *call, void *closure)
@@ -28,6 +32,9 @@ toyd_get(struct rpc_call *call, void *closure)
 	if (request->id == 13) {
 		error_set(&error, STATUS_FAILED_PRECONDITION, "TOY_BROKEN", "toy 13 is broken");
 		rpc_call_fail(call, &error);
+		return;
+	}
+	if (request->id == TOYD_HELD && atomic_exchange(&toyd_held, call) == NULL) {
 		return;
 	}
 	toy.id = request->id;
@@ -149,4 +156,25 @@ void
 toyd_stop(struct rpc_server **toyd)
 {
 	rpc_server_close(toyd);
+}
+
+void
+toyd_await_held(void)
+{
+	for (unsigned tries = 0; atomic_load(&toyd_held) == NULL; tries++) {
+		assert_true(tries < 3000);
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+}
+
+void
+toyd_release(void)
+{
+	struct rpc_call *call = atomic_exchange(&toyd_held, NULL);
+	Toy__V1__Toy toy = TOY__V1__TOY__INIT;
+
+	assert_non_null(call);
+	toy.id = TOYD_HELD;
+	toy.name = (char *)(uintptr_t) "Ted";
+	rpc_call_finish(call, &toy.base);
 }

@@ -1,12 +1,15 @@
 /*
  * The service of tests/toy/toy.proto, on a real RPC server in the test's own
- * process: GetToy, GetToyName, ListToys and CreateToys.
+ * process: GetToy, GetToyName, ListToys and CreateToys. GetToy of TOYD_HELD is
+ * answered when toyd_release is called.
  */
 #ifndef INTEGRATION_TOYD_H
 #define INTEGRATION_TOYD_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#define TOYD_HELD 99
 
 struct rpc_server;
 
@@ -16,5 +19,11 @@ struct rpc_server;
  */
 struct rpc_server *toyd_start(unsigned port, const uint8_t *set, size_t len);
 void toyd_stop(struct rpc_server **toyd);
+
+/* Waits for the call that is held. Fails the test after 30 s. */
+void toyd_await_held(void);
+
+/* Answers it. */
+void toyd_release(void);
 
 #endif

@@ -38,6 +38,8 @@ def mounted(text):
             shutil.copy(files[1], files[2])
     for path in re.findall(r"(?:sqlite:|ipc://)(/[^,\n]+)", text):
         os.makedirs(os.path.dirname(root + path), exist_ok=True)
+    for path in re.findall(r"^descriptorCache=(/.+)$", text, re.M):
+        os.makedirs(root + path, exist_ok=True)
     return re.sub(r"(=|sqlite:|ipc://)/(?=(?:etc|run|var)/)", rf"\1{root}/", text)
 
 

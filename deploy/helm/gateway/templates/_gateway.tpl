@@ -8,6 +8,9 @@
 {{- $_ := set $keys "backendTlsKey" "/etc/mockvideo/backend-tls/tls.key" }}
 {{- end }}
 {{- end }}
+{{- if not .Values.config.descriptors }}
+{{- $_ := set $keys "descriptorCache" "/var/cache/mockvideo" }}
+{{- end }}
 {{- $keys = mergeOverwrite $keys (deepCopy .Values.config) }}
 {{- $_ := set $keys "backends" (include "gateway.backends" .) }}
 {{- toYaml $keys }}
@@ -64,9 +67,13 @@ checksum/config: {{ include "gateway.conf" . | sha256sum | quote }}
 
 {{/* The rule that lets the services be reached, on the ports of backends. */}}
 {{- define "gateway.egressBackends" -}}
+{{- $ports := list }}
+{{- range regexFindAll ":[0-9]+ *(,|$)" (include "gateway.backends" .) -1 }}
+{{- $ports = append $ports (trimAll ":, " . | atoi) }}
+{{- end }}
 - ports:
-    {{- range regexFindAll ":[0-9]+(,|$)" (include "gateway.backends" .) -1 | uniq }}
-    - {port: {{ trimAll ":," . | atoi }}, protocol: TCP}
+    {{- range uniq $ports }}
+    - {port: {{ . }}, protocol: TCP}
     {{- end }}
   {{- with .Values.networkPolicy.rpcTo }}
   to:
