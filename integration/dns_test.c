@@ -3,12 +3,16 @@
  * that leave get no more calls, and no request notices. The name stands in a
  * hosts file of gatewayd's own.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +24,7 @@
 
 #define CLIENTS    8
 #define NAME       "accountd.test"
+#define SILENT     "127.0.0.53"
 #define ROUND      400 /* requests */
 #define ROUNDS_MAX 200
 
@@ -121,6 +126,59 @@ those_that_are_named_get_the_calls(void **state)
 	load_check(load);
 }
 
+/* The port of name servers at an address of the loopback, where nobody answers. */
+static int
+open_silent_name_server(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(53)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct timeval patience = {.tv_sec = 30};
+
+	assert_true(fd >= 0);
+	assert_int_equal(inet_pton(AF_INET, SILENT, &address.sin_addr), 1);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+		fail_msg("no name server can be at " SILENT);
+	}
+	return fd;
+}
+
+/* gatewayd stops while it looks names up, which would take minutes. */
+static void
+a_silent_name_server_delays_no_stop(void **state)
+{
+	static const char resolver[] = "nameserver " SILENT "\noptions timeout:30 attempts:5\n";
+	char script[3 * PATH_MAX];
+	char path[PATH_MAX + 16];
+	char listen[64];
+	char log[PATH_MAX + 16];
+	char question[512];
+	const char *argv[] = {"unshare", "--mount", "sh", "-c", script, process_program("gatewayd"),
+	    listen, "--backends=dns:///silent.test:1,tcp://mute.test:2", "--admin-listen=off",
+	    NULL};
+	struct process gatewayd = {0};
+	int fd = open_silent_name_server();
+	FILE *file;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/resolv.conf", dir);
+	snprintf(log, sizeof(log), "%s/silent.log", dir);
+	snprintf(listen, sizeof(listen), "--listen=127.0.0.1:%u", process_free_port());
+	snprintf(script, sizeof(script),
+	    "mount --bind '%s' /etc/resolv.conf && mount --bind '%s' /etc/hosts && exec \"$0\" "
+	    "\"$@\"",
+	    path, hosts);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs(resolver, file);
+	assert_int_equal(fclose(file), 0);
+	process_start(&gatewayd, argv, log);
+	assert_true(recv(fd, question, sizeof(question), 0) > 0);
+	process_signal(&gatewayd, SIGTERM);
+	assert_int_equal(process_wait_exit(&gatewayd, 60), 0);
+	close(fd);
+}
+
 static int
 start(void **state)
 {
@@ -160,6 +218,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(those_that_are_named_get_the_calls),
+	    cmocka_unit_test(a_silent_name_server_delays_no_stop),
 	};
 	int failed;
 

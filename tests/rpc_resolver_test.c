@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,19 +26,22 @@ static struct {
 	pthread_mutex_t lock;
 	unsigned short ports[2];
 	size_t count;
-	size_t asked; /* how often */
+	size_t asked;   /* how often */
+	bool silent;    /* no question is answered */
+	size_t waiting; /* those who have asked and have no answer */
 	pthread_cond_t changed;
 } zone = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
+/* Address 127.0.0.LAST. */
 static struct addrinfo *
-loopback(unsigned short port, struct addrinfo *next)
+loopback(unsigned char last, unsigned short port, struct addrinfo *next)
 {
 	struct addrinfo *info = calloc(1, sizeof(*info) + sizeof(struct sockaddr_in));
 	struct sockaddr_in *address = (struct sockaddr_in *)(info + 1);
 
 	address->sin_family = AF_INET;
 	address->sin_port = htons(port);
-	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address->sin_addr.s_addr = htonl((uint32_t)127 << 24 | last);
 	info->ai_family = AF_INET;
 	info->ai_socktype = SOCK_STREAM;
 	info->ai_addr = (struct sockaddr *)address;
@@ -46,20 +50,33 @@ loopback(unsigned short port, struct addrinfo *next)
 	return info;
 }
 
-/* NNG too asks it, for addresses: all of this test are of the loopback. */
+/* The host "two" has two addresses, of which nobody listens at the first. */
 int
 getaddrinfo(
     const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
 	(void)hints;
 	*result = NULL;
-	if (name == NULL || strcmp(name, "backends") != 0) {
-		*result = loopback((unsigned short)strtoul(service, NULL, 10), NULL);
+	if (name != NULL && strcmp(name, "two") == 0) {
+		unsigned short port = (unsigned short)strtoul(service, NULL, 10);
+
+		*result = loopback(2, port, loopback(1, port, NULL));
+		return 0;
+	}
+	if (name == NULL || inet_addr(name) != INADDR_NONE) {
+		/* NNG asks it for addresses. */
+		*result = loopback(1, (unsigned short)strtoul(service, NULL, 10), NULL);
 		return 0;
 	}
 	pthread_mutex_lock(&zone.lock);
+	zone.waiting++;
+	pthread_cond_broadcast(&zone.changed);
+	while (zone.silent) {
+		pthread_cond_wait(&zone.changed, &zone.lock);
+	}
+	zone.waiting--;
 	for (size_t i = 0; i < zone.count; i++) {
-		*result = loopback(zone.ports[i], *result);
+		*result = loopback(1, zone.ports[i], *result);
 	}
 	zone.asked++;
 	pthread_cond_broadcast(&zone.changed);
@@ -209,6 +226,56 @@ a_name_that_is_made_known_later_is_found(void **state)
 	backend_close(&backend);
 }
 
+static void
+each_address_of_a_host_is_tried(void **state)
+{
+	struct backend *backend = backend_open(ANY_PORT);
+	struct rpc_channel *channel;
+	char url[64];
+
+	(void)state;
+	snprintf(url, sizeof(url), "tcp://two:%s", strrchr(backend_url(backend), ':') + 1);
+	channel = caller_channel(url, (struct rpc_channel_options){0});
+	caller_expect_text(
+	    caller_start(channel, "t/Echo", "second", RPC_WAIT_FOR_READY, LONG_MS), "second");
+	rpc_channel_close(&channel);
+	backend_close(&backend);
+}
+
+/* A name among the addresses, and one that is looked up, at a name server that says nothing. */
+static void
+open_and_close_silently(void)
+{
+	struct rpc_channel *channel;
+
+	pthread_mutex_lock(&zone.lock);
+	zone.silent = true;
+	pthread_mutex_unlock(&zone.lock);
+	channel = caller_channel(
+	    "dns:///backends:7001, tcp://backend:7001", (struct rpc_channel_options){0});
+	pthread_mutex_lock(&zone.lock);
+	while (zone.waiting < 2) {
+		pthread_cond_wait(&zone.changed, &zone.lock);
+	}
+	pthread_mutex_unlock(&zone.lock);
+	rpc_channel_close(&channel);
+}
+
+static void
+closing_waits_for_no_name_server(void **state)
+{
+	(void)state;
+	open_and_close_silently();
+	pthread_mutex_lock(&zone.lock);
+	assert_int_equal(zone.waiting, 2); /* it was not the answers that let it go */
+	zone.silent = false;
+	pthread_cond_broadcast(&zone.changed);
+	while (zone.waiting > 0) {
+		pthread_cond_wait(&zone.changed, &zone.lock);
+	}
+	pthread_mutex_unlock(&zone.lock);
+}
+
 int
 main(void)
 {
@@ -217,9 +284,12 @@ main(void)
 	    cmocka_unit_test(a_new_address_joins_and_an_old_one_finishes_what_is_in_flight),
 	    cmocka_unit_test(a_name_that_cannot_be_looked_up_any_more_changes_nothing),
 	    cmocka_unit_test(a_name_that_is_made_known_later_is_found),
+	    cmocka_unit_test(each_address_of_a_host_is_tried),
+	    cmocka_unit_test(closing_waits_for_no_name_server),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-	rpc_fini();
+	open_and_close_silently();
+	rpc_fini(); /* nor does the end of the program wait */
 	return failed;
 }
