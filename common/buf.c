@@ -12,6 +12,9 @@
 void
 buf_fini(struct buf *buf)
 {
+	if (buf->secret && buf->data != NULL) {
+		explicit_bzero(buf->data, buf->capacity);
+	}
 	free(buf->data);
 	memset(buf, 0, sizeof(*buf));
 }
@@ -21,6 +24,24 @@ buf_reset(struct buf *buf)
 {
 	buf->len = 0;
 	buf->failed = false;
+}
+
+/* Gives the buf's bytes in memory of that capacity, or NULL. */
+static char *
+buf_grow(const struct buf *buf, size_t capacity)
+{
+	char *data;
+
+	if (!buf->secret || buf->data == NULL) {
+		return realloc(buf->data, capacity);
+	}
+	data = malloc(capacity);
+	if (data != NULL) {
+		memcpy(data, buf->data, buf->len);
+		explicit_bzero(buf->data, buf->capacity);
+		free(buf->data);
+	}
+	return data;
 }
 
 bool
@@ -42,7 +63,7 @@ buf_reserve(struct buf *buf, size_t more)
 		}
 		capacity *= 2;
 	}
-	data = realloc(buf->data, capacity);
+	data = buf_grow(buf, capacity);
 	if (data == NULL) {
 		buf->failed = true;
 		return false;

@@ -17,6 +17,7 @@ struct buf {
 	size_t len;
 	size_t capacity;
 	bool failed;
+	bool secret; /* set by its owner: its memory is overwritten before it is left */
 };
 
 /* A zeroed buf is a valid, empty one. */

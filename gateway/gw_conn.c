@@ -136,12 +136,9 @@ gw_conn_begin(struct gw_conn *conn, bool http2)
 	}
 }
 
-/*
- * Decides by the first bytes. The library could do so too, but would then also
- * take an Upgrade from HTTP/1.1, whose first request escapes the guard.
- */
+/* The preface is coming, and maybe more: what is no more than that may be read. */
 static void
-gw_conn_sniff(h2o_socket_t *sock, const char *err)
+gw_conn_read_preface(h2o_socket_t *sock, const char *err)
 {
 	static const char preface[] = GW_HTTP2_PREFACE;
 	struct gw_conn *conn = sock->on_close.data;
@@ -159,6 +156,35 @@ gw_conn_sniff(h2o_socket_t *sock, const char *err)
 	}
 	h2o_socket_read_stop(sock);
 	gw_conn_begin(conn, alike);
+}
+
+/*
+ * Decides by the first bytes, and leaves them where they are: a password in them
+ * is read by who knows to overwrite it. The library could decide too, but would
+ * then also take an Upgrade from HTTP/1.1, whose first request escapes the guard.
+ */
+static void
+gw_conn_sniff(h2o_socket_t *sock, const char *err)
+{
+	static const char preface[] = GW_HTTP2_PREFACE;
+	struct gw_conn *conn = sock->on_close.data;
+	char bytes[sizeof(preface) - 1];
+	ssize_t len = recv(h2o_socket_get_fd(sock), bytes, sizeof(bytes), MSG_PEEK);
+
+	if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
+		return;
+	}
+	if (err != NULL || len <= 0) {
+		h2o_socket_close(sock);
+		return;
+	}
+	h2o_socket_read_stop(sock);
+	h2o_socket_dont_read(sock, 0);
+	if (memcmp(bytes, preface, (size_t)len) == 0) {
+		h2o_socket_read_start(sock, gw_conn_read_preface);
+	} else {
+		gw_conn_begin(conn, false);
+	}
 }
 
 /* Counts the connection with those of its address. False when there are too many. */
@@ -222,6 +248,7 @@ gw_conn_open(struct gw_loop *loop, h2o_socket_t *sock)
 	gw_tcp_bound(h2o_socket_get_fd(sock));
 	if (loop->options.http2) {
 		conn->sniffed = true;
+		h2o_socket_dont_read(sock, 1);
 		h2o_socket_read_start(sock, gw_conn_sniff);
 	} else {
 		gw_conn_begin(conn, false);

@@ -1,14 +1,17 @@
 #include "gateway/gw_http2.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_conn.h"
 
-/* How much is gathered for one write. */
-#define GW_HTTP2_OUT_BYTES (64 * 1024)
+/* How much is gathered for one write, and taken by one read. */
+#define GW_HTTP2_OUT_BYTES  (64 * 1024)
+#define GW_HTTP2_READ_BYTES (16 * 1024)
 
 /* What a client may send ahead of a stream, and of all of them. */
 #define GW_HTTP2_STREAM_WINDOW     (256 * 1024)
@@ -236,27 +239,36 @@ gw_http2_close(struct gw_http2 *http2)
 	h2o_socket_close(sock);
 }
 
+/* Gives nghttp2 what has come, and overwrites it: there may be a password in it. */
+static void
+gw_http2_take(struct gw_http2 *http2, void *data, size_t len)
+{
+	ssize_t taken;
+
+	http2->inside = true;
+	taken = nghttp2_session_mem_recv(http2->session, data, len);
+	http2->inside = false;
+	explicit_bzero(data, len);
+	if (taken < 0) {
+		gw_http2_close(http2);
+	} else {
+		gw_http2_flush(http2);
+	}
+}
+
+/* Something has come; it was not read yet, since gw_http2_begin has seen to that. */
 static void
 gw_http2_read(h2o_socket_t *sock, const char *err)
 {
+	static _Thread_local uint8_t bytes[GW_HTTP2_READ_BYTES];
 	struct gw_conn *conn = sock->on_close.data;
-	struct gw_http2 *http2 = conn->http2;
-	ssize_t taken;
+	ssize_t got = err != NULL ? 0 : read(h2o_socket_get_fd(sock), bytes, sizeof(bytes));
 
-	if (err != NULL) {
-		gw_http2_close(http2);
-		return;
+	if (got > 0) {
+		gw_http2_take(conn->http2, bytes, (size_t)got);
+	} else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+		gw_http2_close(conn->http2);
 	}
-	http2->inside = true;
-	taken = nghttp2_session_mem_recv(
-	    http2->session, (const uint8_t *)sock->input->bytes, sock->input->size);
-	http2->inside = false;
-	if (taken < 0) {
-		gw_http2_close(http2);
-		return;
-	}
-	h2o_buffer_consume(&sock->input, sock->input->size);
-	gw_http2_flush(http2);
 }
 
 static void
@@ -352,6 +364,17 @@ gw_http2_taken(struct gw_http2 *http2, struct gw_stream *stream)
 	}
 }
 
+/* What the library has read of it, to find that it is HTTP/2. */
+static void
+gw_http2_take_first(struct gw_conn *conn)
+{
+	h2o_buffer_t *input = conn->sock->input;
+
+	h2o_buffer_init(&conn->sock->input, &h2o_socket_buffer_prototype);
+	gw_http2_take(conn->http2, input->bytes, input->size);
+	h2o_buffer_dispose(&input);
+}
+
 void
 gw_http2_begin(struct gw_conn *conn)
 {
@@ -372,8 +395,9 @@ gw_http2_begin(struct gw_conn *conn)
 	}
 	conn->http2 = http2;
 	gw_http2_settle(http2);
+	h2o_socket_dont_read(conn->sock, 1);
 	h2o_socket_read_start(conn->sock, gw_http2_read);
-	gw_http2_read(conn->sock, NULL);
+	gw_http2_take_first(conn);
 }
 
 /* Ends */

@@ -33,11 +33,43 @@ gw_intake_init(struct gw_intake *intake)
 	h2o_buffer_init(&intake->raw, &gw_intake_prototype);
 }
 
+/* A request may hold a password: what it has left in a buffer is overwritten. */
+
+/* Takes the first bytes out of the buffer. */
+static void
+gw_intake_drop(h2o_buffer_t **buffer, size_t len)
+{
+	if (len > 0) {
+		explicit_bzero((*buffer)->bytes, len);
+		h2o_buffer_consume(buffer, len);
+	}
+}
+
+/* As h2o_buffer_reserve, which would leave a copy where the buffer was when it grows. */
+static h2o_iovec_t
+gw_intake_reserve(h2o_buffer_t **buffer, size_t len)
+{
+	h2o_buffer_t *old = *buffer;
+	size_t size = old->size;
+	size_t room = old->bytes == NULL ? 0 : old->capacity - (size_t)(old->bytes - old->_buf);
+
+	if (size > 0 && size + len > room) {
+		h2o_buffer_init(buffer, &gw_intake_prototype);
+		memcpy(h2o_buffer_reserve(buffer, size + (size > len ? size : len)).base,
+		    old->bytes, size);
+		(*buffer)->size = size;
+		explicit_bzero(old->bytes, size);
+		h2o_buffer_dispose(&old);
+	}
+	return h2o_buffer_reserve(buffer, len);
+}
+
 void
 gw_intake_fini(struct gw_intake *intake)
 {
 	h2o_timeout_unlink(&intake->resume);
 	if (intake->raw != NULL) {
+		gw_intake_drop(&intake->raw, intake->raw->size);
 		h2o_buffer_dispose(&intake->raw);
 	}
 }
@@ -56,7 +88,7 @@ gw_intake_phase(const struct gw_intake *intake)
 static void
 gw_intake_put(h2o_buffer_t **buffer, const void *data, size_t len)
 {
-	h2o_iovec_t room = h2o_buffer_reserve(buffer, len);
+	h2o_iovec_t room = gw_intake_reserve(buffer, len);
 
 	memcpy(room.base, data, len);
 	(*buffer)->size += len;
@@ -85,7 +117,7 @@ gw_intake_pass(struct gw_conn *conn)
 		h2o_buffer_init(raw, &gw_intake_prototype);
 	} else {
 		gw_intake_put(input, (*raw)->bytes, size);
-		h2o_buffer_consume(raw, size);
+		gw_intake_drop(raw, size);
 	}
 	gw_intake_hand_over(conn);
 }
@@ -121,7 +153,7 @@ gw_intake_refuse(struct gw_conn *conn)
 		gw_intake_put(input, H2O_STRLIT("\r\n"));
 	}
 	gw_intake_put(input, H2O_STRLIT("\r\n"));
-	h2o_buffer_consume(&conn->intake.raw, conn->intake.raw->size);
+	gw_intake_drop(&conn->intake.raw, conn->intake.raw->size);
 	gw_conn_linger(conn);
 	gw_intake_hand_over(conn);
 }
@@ -192,20 +224,31 @@ gw_intake_body_max(const struct gw_conn *conn)
 		   : api->body_max_bytes;
 }
 
+/* Chunks are put together in place: what they leave behind the body is overwritten. */
+static enum gw_guard_result
+gw_intake_guard(struct gw_intake *intake)
+{
+	h2o_buffer_t *raw = intake->raw;
+	size_t before = raw->size;
+	enum gw_guard_result result = gw_guard_read(&intake->guard, raw->bytes, &raw->size);
+
+	explicit_bzero(raw->bytes + raw->size, before - raw->size);
+	return result;
+}
+
 static void
 gw_intake_advance(struct gw_conn *conn)
 {
 	struct gw_intake *intake = &conn->intake;
-	struct gw_guard *guard = &intake->guard;
 	enum gw_guard_result result;
 
 	if (intake->raw->size == 0) {
 		return;
 	}
-	result = gw_guard_read(guard, intake->raw->bytes, &intake->raw->size);
+	result = gw_intake_guard(intake);
 	if (result == GW_GUARD_HEAD) {
-		guard->body_max_bytes = gw_intake_body_max(conn);
-		result = gw_guard_read(guard, intake->raw->bytes, &intake->raw->size);
+		intake->guard.body_max_bytes = gw_intake_body_max(conn);
+		result = gw_intake_guard(intake);
 	}
 	switch (result) {
 	case GW_GUARD_HEAD:
@@ -223,7 +266,7 @@ gw_intake_read(h2o_socket_t *sock, const char *err)
 	struct gw_intake *intake = &conn->intake;
 	size_t missing = gw_guard_missing(&intake->guard, intake->raw->size);
 	size_t want = missing == 0 || missing > GW_INTAKE_READ_MAX ? GW_INTAKE_READ_MAX : missing;
-	h2o_iovec_t room = h2o_buffer_reserve(
+	h2o_iovec_t room = gw_intake_reserve(
 	    &intake->raw, missing < GW_INTAKE_ROOM_MIN ? GW_INTAKE_ROOM_MIN : want);
 	ssize_t got = read(h2o_socket_get_fd(sock), room.base, room.len < want ? room.len : want);
 

@@ -311,6 +311,14 @@ gw_request_content_type(const struct gw_request *request)
 	    headers->entries[index].value.base, headers->entries[index].value.len};
 }
 
+static bool
+gw_request_is_secret(const struct gw_request *request)
+{
+	const struct route *route = request->match.route;
+
+	return route != NULL && (route->method->call_flags & RPC_SECRET) != 0;
+}
+
 /* Calls the method with the message. */
 static int
 gw_request_send(struct gw_request *request, const ProtobufCMessage *message, bool page_given,
@@ -353,6 +361,9 @@ gw_request_process(struct gw_request *request, struct error *error)
 	if (status == 0) {
 		status = gw_request_send(request, message, page_given, error);
 	}
+	if (gw_request_is_secret(request) && input.body.len > 0) {
+		explicit_bzero(request->req->entity.base, request->req->entity.len);
+	}
 	return status;
 }
 
@@ -369,7 +380,9 @@ static int
 gw_request_begin(h2o_handler_t *handler, h2o_req_t *req)
 {
 	struct gw_request *request = gw_request_new(req);
+	struct gw_loop *loop = request->loop;
 	struct error error;
+	bool secret;
 	int status = gw_request_guard(request, &error);
 
 	(void)handler;
@@ -384,10 +397,14 @@ gw_request_begin(h2o_handler_t *handler, h2o_req_t *req)
 	if (status == 0) {
 		status = gw_request_process(request, &error);
 	}
+	secret = gw_request_is_secret(request);
 	if (status == 204) {
-		gw_reply_send(request, status, NULL, gw_loop_out(request->loop));
+		gw_reply_send(request, status, NULL, gw_loop_out(loop));
 	} else if (status != 0) {
 		gw_reply_problem(request, status, &error);
+	}
+	if (secret) {
+		arena_wipe(loop->scratch); /* the message, and what was said of it */
 	}
 	return 0;
 }

@@ -294,6 +294,7 @@ gw_stream_put_body(struct gw_stream *stream, const uint8_t *data, size_t len)
 		gw_stream_refuse(stream, GW_GUARD_BODY_TOO_LARGE);
 		return;
 	}
+	stream->body.secret = true; /* it may hold a password */
 	buf_put(&stream->body, data, len);
 }
 

@@ -1,3 +1,5 @@
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
@@ -102,7 +104,55 @@ json_text_fault(const char *text, size_t len, size_t *at)
 	return NULL;
 }
 
-/* The parser */
+/*
+ * The parser. It puts strings with escapes together in memory of its own; as one of
+ * them may be a password, that is overwritten before it is freed.
+ */
+
+/* Stands before what the parser is given. */
+struct json_memory {
+	alignas(max_align_t) size_t size;
+};
+
+static void *
+json_alloc(void *closure, size_t size)
+{
+	struct json_memory *memory = malloc(sizeof(*memory) + size);
+
+	(void)closure;
+	if (memory == NULL) {
+		return NULL;
+	}
+	memory->size = size;
+	return memory + 1;
+}
+
+static void
+json_free(void *closure, void *bytes)
+{
+	struct json_memory *memory;
+
+	(void)closure;
+	if (bytes != NULL) {
+		memory = (struct json_memory *)bytes - 1;
+		explicit_bzero(bytes, memory->size);
+		free(memory);
+	}
+}
+
+static void *
+json_realloc(void *closure, void *bytes, size_t size)
+{
+	const struct json_memory *memory;
+	void *grown = json_alloc(closure, size);
+
+	if (grown != NULL && bytes != NULL) {
+		memory = (struct json_memory *)bytes - 1;
+		memcpy(grown, bytes, memory->size < size ? memory->size : size);
+		json_free(closure, bytes);
+	}
+	return grown;
+}
 
 static int
 json_on_null(void *reader)
@@ -224,6 +274,7 @@ enum status_code
 json_read(const struct schema_message *type, const char *text, size_t len, struct arena *arena,
     ProtobufCMessage **message, struct error *error)
 {
+	yajl_alloc_funcs memory = {json_alloc, json_realloc, json_free, NULL};
 	struct json_reader reader;
 	const char *problem;
 	yajl_handle parser;
@@ -242,7 +293,7 @@ json_read(const struct schema_message *type, const char *text, size_t len, struc
 		    "the body is empty: send a JSON object");
 	}
 	if (!json_reader_init(&reader, type, arena, error) ||
-	    (parser = yajl_alloc(&json_callbacks, NULL, &reader)) == NULL) {
+	    (parser = yajl_alloc(&json_callbacks, &memory, &reader)) == NULL) {
 		return json_no_memory(error);
 	}
 	if (json_parse(&reader, parser, text, len) == STATUS_OK) {
