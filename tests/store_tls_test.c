@@ -308,18 +308,28 @@ a_handshake_ends_at_its_deadline(void **state)
 	close(listener);
 }
 
+/* A store by TLS, whose connections may take long where many are made at once. */
+static struct store_options
+options_by_tls(void)
+{
+	struct store_options options = store_server_options(&at, "localhost");
+
+	options.tls = STORE_TLS_VERIFY;
+	options.tls_ca_file = path_of("good.pem");
+	options.connect_timeout_ms = 60000;
+	return options;
+}
+
 static void
 statements_end_at_their_deadline(void **state)
 {
-	struct store_options options = store_server_options(&at, "localhost");
+	const struct store_options options = options_by_tls();
 	struct store_write writes[] = {
 	    store_suite_create("a", "a@x"), store_suite_create("b", "b@x")};
 	struct store *store;
 	struct store_conn *conn;
 
 	(void)state;
-	options.tls = STORE_TLS_VERIFY;
-	options.tls_ca_file = path_of("good.pem");
 	store = store_suite_open(&options);
 	conn = store_conn_open(store);
 	store_suite_assert_ok(store_ping(conn, store_suite_soon(), &at.error), &at.error);
@@ -440,9 +450,7 @@ main(void)
 	}
 	failed = cmocka_run_group_tests_name("tls", cases, set_up, tear_down);
 	if (at.mariadb.pid > 0) {
-		suite.options = store_server_options(&at, "localhost");
-		suite.options.tls = STORE_TLS_VERIFY;
-		suite.options.tls_ca_file = path_of("good.pem");
+		suite.options = options_by_tls();
 		failed += store_suite_run(&suite);
 	}
 	mariadb_stop(&at.mariadb);
