@@ -144,6 +144,43 @@ the_library_defines_no_name_but_its_own(void **state)
 	}
 }
 
+/*
+ * What a program defines dynamically, other than data of libraries that the
+ * linker places there (those have a version), takes the place of a function of
+ * the C library for every library in the process. $1 and further: programs.
+ */
+static const char interposes[] =
+    "libc=$(ldd \"$0\" | awk '/libc[.]so/ { print $3 }')\n"
+    "nm -D --defined-only \"$libc\" | awk '{ sub(/@.*/, \"\", $3); print $3 }' |\n"
+    "	sort -u >\"$1/libc\"\n"
+    "[ \"$(wc -l <\"$1/libc\")\" -gt 2000 ] || exit 2\n"
+    "nm -D --defined-only \"$0\" | awk '$3 !~ /@/ { print $3 }' | sort -u |\n"
+    "	comm -12 - \"$1/libc\"\n";
+
+static void
+no_program_takes_the_place_of_a_function_of_the_c_library(void **state)
+{
+	static const char *const programs[] = {"accountd", "gatewayd", "mvctl"};
+	static const char offender[] =
+	    "echo 'int close(int fd) { return fd; } int main(void) { return 0; }' |\n"
+	    "	cc -rdynamic -fno-builtin -x c -o \"$0/offender\" -";
+	char path[PATH_MAX + 64];
+
+	(void)state;
+	assert_int_equal(run("bash", "-c", offender, dir), 0);
+	snprintf(path, sizeof(path), "%s/offender", dir);
+	for (size_t i = 0; i <= sizeof(programs) / sizeof(programs[0]); i++) {
+		const char *argv[] = {"bash", "-c", interposes, path, dir, NULL};
+
+		assert_int_equal(process_run(argv, out, sizeof(out)), 0);
+		assert_string_equal(
+		    out, i == 0 ? "close\n" : ""); /* the first shows that it is seen */
+		if (i < sizeof(programs) / sizeof(programs[0])) {
+			snprintf(path, sizeof(path), "%s/bin/%s", prefix, programs[i]);
+		}
+	}
+}
+
 /* Programs of integration/library, with what they print; sources and own .proto files, by blanks. */
 static const struct user_of_library {
 	const char *protos;
@@ -316,6 +353,7 @@ main(void)
 	    cmocka_unit_test(every_part_is_installed),
 	    cmocka_unit_test(every_header_compiles_by_itself),
 	    cmocka_unit_test(the_library_defines_no_name_but_its_own),
+	    cmocka_unit_test(no_program_takes_the_place_of_a_function_of_the_c_library),
 	    cmocka_unit_test(programs_in_c_and_cpp_are_built_with_shared_libraries),
 	    cmocka_unit_test(programs_in_c_and_cpp_are_built_with_static_libraries),
 	    cmocka_unit_test(a_client_is_built_from_installed_files_alone_and_works),

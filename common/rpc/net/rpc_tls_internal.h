@@ -1,13 +1,11 @@
 /*
  * What the parts of TLS share: rpc_tls.c (files, options, reloading),
  * rpc_tls_trust.c (who is trusted), rpc_tls_name.c (whom a certificate names)
- * and rpc_tls_engine.c (NNG's connections).
+ * and rpc_tls_session.c (what a connection sends and receives).
  */
 #ifndef COMMON_RPC_TLS_INTERNAL_H
 #define COMMON_RPC_TLS_INTERNAL_H
 
-#include <nng/nng.h>
-#include <nng/supplemental/tls/tls.h>
 #include <openssl/ssl.h>
 
 #include "common/rpc/net/rpc_tls.h"
@@ -44,19 +42,5 @@ SSL *rpc_tls_connection(struct rpc_tls *tls);
 
 /* A connection was not made, and why; NULL: one was made. */
 void rpc_tls_tell(struct rpc_tls *tls, const char *why);
-
-/*
- * Gives NNG's configuration of a listener, or of a dialer whose peer must have
- * a certificate for name (a host name or an IP address), for
- * nng_tls_config_free. A result of NNG.
- */
-int rpc_tls_engine_config(
-    nng_tls_config **config, struct rpc_tls *tls, bool server, const char *name);
-
-/*
- * NULL when the other end of a connection has shown a certificate for one of
- * the names of list; otherwise why not, as static text. See rpc_tls_name_refusal.
- */
-const char *rpc_tls_engine_refusal(nng_pipe pipe, const char *list);
 
 #endif
