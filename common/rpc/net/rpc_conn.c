@@ -341,7 +341,7 @@ rpc_conn_send(struct rpc_conn *conn, const uint8_t *route, size_t route_len, str
 		assert(conn->working > 0);
 		conn->working--;
 	}
-	open = conn->state == RPC_CONN_OPEN;
+	open = conn->state == RPC_CONN_OPEN && !conn->unwritable;
 	if (open) {
 		buf->number = ++conn->taken;
 		rpc_conn_put(conn, buf);

@@ -17,6 +17,9 @@
 /* A block for a message that is larger than what came so far. */
 #define RPC_BLOCK_GROWTH 4
 
+/* Until what the other end had sent before it was gone has come. */
+#define RPC_LAST_READ_MS 1000
+
 /* Messages that are handed up at a time. */
 #define RPC_FRAMES_MAX 64
 
@@ -154,6 +157,19 @@ rpc_conn_patience(struct rpc_conn *conn)
 	return left_ms < 1 ? 1 : (nng_duration)left_ms;
 }
 
+/* Likewise, after a write has failed. */
+static nng_duration
+rpc_conn_last_patience(struct rpc_conn *conn)
+{
+	int64_t left_ms;
+
+	if (conn->last_read_ns == 0) {
+		conn->last_read_ns = clock_now_ns() + RPC_LAST_READ_MS * CLOCK_NS_PER_MS;
+	}
+	left_ms = clock_left_ms(conn->last_read_ns);
+	return left_ms < 1 ? 1 : (nng_duration)left_ms;
+}
+
 /* What the message that is being read holds until it is whole. */
 static void
 rpc_conn_follow_partial(struct rpc_conn *conn)
@@ -188,6 +204,9 @@ rpc_conn_read_more(struct rpc_conn *conn)
 		room.iov_len = rpc_tls_session_room(conn->tls, (uint8_t **)&room.iov_buf);
 	}
 	wait = conn->state < RPC_CONN_CLOSING && rpc_conn_may_read(conn, false);
+	if (wait && conn->unwritable) {
+		patience_ms = rpc_conn_last_patience(conn);
+	}
 	if (wait) {
 		nng_aio_set_timeout(conn->read_aio, patience_ms);
 		nng_aio_set_iov(conn->read_aio, 1, &room);
@@ -402,18 +421,24 @@ rpc_conn_came(struct rpc_conn *conn, size_t len)
 
 /*
  * A read has failed. True when it is to be repeated: its time was not over (NNG
- * can apply a timeout to the operation after the one it was for), or the other
- * end has hung up, upon which NNG ends a read before it takes what had come.
+ * can apply a timeout to the operation after the one it was for), a write has
+ * failed meanwhile, or the other end has hung up, upon which NNG ends a read
+ * before it takes what had come.
  */
 static bool
 rpc_conn_read_failed(struct rpc_conn *conn, int result)
 {
+	if (result == NNG_ETIMEDOUT && conn->last_read_ns > 0 &&
+	    clock_now_ns() >= conn->last_read_ns) {
+		rpc_conn_end(conn, RPC_CAUSE_LOST, NULL);
+		return false;
+	}
 	if (result == NNG_ETIMEDOUT && clock_now_ns() >= conn->read_deadline_ns) {
 		rpc_conn_end(conn,
 		    conn->greeted ? RPC_CAUSE_RECEIVE_TIMEOUT : RPC_CAUSE_HANDSHAKE_TIMEOUT, NULL);
 		return false;
 	}
-	if (result == NNG_ETIMEDOUT) {
+	if (result == NNG_ETIMEDOUT || result == NNG_ECANCELED) {
 		return true;
 	}
 	if (result == NNG_ECONNSHUT && !conn->hung_up) {

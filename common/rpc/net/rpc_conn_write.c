@@ -89,10 +89,27 @@ rpc_conn_gather_tls(struct rpc_conn *conn, nng_iov *pieces)
 	return pieces[0].iov_len > 0;
 }
 
+/*
+ * A write has failed, since the other end has gone. It may have sent replies
+ * before, as a server that stops: they are read before the connection ends. A
+ * read in flight is cancelled, so that the next one has its time limited.
+ * Requests need not be read, as they can't be replied to.
+ */
+static void
+rpc_conn_write_failed(struct rpc_conn *conn, int result)
+{
+	if (conn->net->options.role == RPC_ROLE_REP || !conn->reading) {
+		rpc_conn_end_locked(conn, rpc_conn_cause(result), nng_strerror(result));
+	} else if (conn->state < RPC_CONN_CLOSING) {
+		conn->unwritable = true;
+		nng_aio_cancel(conn->read_aio);
+	}
+}
+
 static unsigned
 rpc_conn_gather(struct rpc_conn *conn, nng_iov *pieces)
 {
-	if (conn->state >= RPC_CONN_CLOSING) {
+	if (conn->state >= RPC_CONN_CLOSING || conn->unwritable) {
 		return 0;
 	}
 	return conn->tls == NULL ? rpc_conn_gather_plain(conn, pieces)
@@ -144,7 +161,8 @@ rpc_conn_stop_writing(struct rpc_conn *conn)
 {
 	conn->writing = false;
 	conn->stalled = false;
-	if (conn->unwritten && (conn->first == NULL || conn->state >= RPC_CONN_CLOSING)) {
+	if (conn->unwritten &&
+	    (conn->first == NULL || conn->state >= RPC_CONN_CLOSING || conn->unwritable)) {
 		conn->unwritten = false;
 		rpc_net_unwritten(conn->net, false);
 	}
@@ -180,7 +198,7 @@ rpc_conn_write_on(struct rpc_conn *conn)
 			rpc_conn_write_later(conn, pieces, count);
 			return;
 		} else {
-			rpc_conn_end_locked(conn, rpc_conn_cause(result), nng_strerror(result));
+			rpc_conn_write_failed(conn, result);
 		}
 	}
 	rpc_conn_stop_writing(conn);
@@ -189,7 +207,7 @@ rpc_conn_write_on(struct rpc_conn *conn)
 void
 rpc_conn_write(struct rpc_conn *conn)
 {
-	if (!conn->writing && conn->state < RPC_CONN_CLOSING) {
+	if (!conn->writing && conn->state < RPC_CONN_CLOSING && !conn->unwritable) {
 		conn->writing = true;
 		rpc_conn_write_on(conn);
 	}
@@ -205,7 +223,7 @@ rpc_conn_write_event(void *closure)
 	if (result == 0) {
 		rpc_conn_wrote(conn, nng_aio_count(conn->write_aio));
 	} else if (result != NNG_ETIMEDOUT) {
-		rpc_conn_end_locked(conn, rpc_conn_cause(result), nng_strerror(result));
+		rpc_conn_write_failed(conn, result);
 	} else if (clock_now_ns() >= conn->write_deadline_ns) {
 		rpc_conn_end_locked(conn, RPC_CAUSE_SEND_TIMEOUT, NULL);
 	}

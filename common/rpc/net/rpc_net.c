@@ -205,6 +205,7 @@ rpc_net_ended(struct rpc_net *net, struct rpc_conn *conn)
 {
 	rpc_net_greeted(net, conn);
 	pthread_mutex_lock(&net->lock);
+	conn->ended = true;
 	net->accepted -= conn->dialer == NULL;
 	rpc_peers_release(net->peers, &conn->counted);
 	pthread_mutex_unlock(&net->lock);
@@ -260,7 +261,7 @@ rpc_net_close_dialed(struct rpc_net *net, const struct rpc_dialer *dialer)
 	pthread_mutex_lock(&net->lock);
 	TAILQ_FOREACH(conn, &net->conns, link)
 	{
-		if (conn->dialer == dialer && rpc_conn_try_acquire(conn)) {
+		if (conn->dialer == dialer && !conn->ended && rpc_conn_try_acquire(conn)) {
 			break;
 		}
 	}

@@ -92,6 +92,7 @@ struct rpc_conn {
 	size_t read_size;         /* of the next block */
 	unsigned small_reads;     /* in a row */
 	int64_t read_deadline_ns; /* for the greeting, or for the message at that place */
+	int64_t last_read_ns;     /* when reading ends after a write has failed; 0: none has */
 	struct rpc_budget_entry partial;
 
 	/* The writer's. */
@@ -99,8 +100,9 @@ struct rpc_conn {
 	nng_aio *write_aio; /* waits until there is room */
 	int64_t write_deadline_ns;
 
-	TAILQ_ENTRY(rpc_conn) link; /* this and the next five are guarded by the net's lock */
+	TAILQ_ENTRY(rpc_conn) link; /* this and the next six are guarded by the net's lock */
 	bool ending;
+	bool ended; /* CLOSED, but somebody has it still */
 	TAILQ_ENTRY(rpc_conn) greeting_link;
 	bool greeting; /* in net->greeting */
 	int64_t since_ns;
@@ -110,8 +112,9 @@ struct rpc_conn {
 	enum rpc_conn_state state;
 	bool reading;
 	bool writing;
-	bool unwritten; /* counted in net->unwritten */
-	bool stalled;   /* the last write has to wait for room */
+	bool unwritten;  /* counted in net->unwritten */
+	bool stalled;    /* the last write has to wait for room */
+	bool unwritable; /* REQ: nothing more can be sent; replies that have come are still read */
 	enum rpc_cause cause;
 	char end_text[RPC_END_TEXT_MAX];
 	struct rpc_tls_session *tls; /* NULL: none */
