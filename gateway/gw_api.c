@@ -1,5 +1,6 @@
 #include "gateway/gw_api.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/conf.h"
@@ -58,6 +59,26 @@ gw_api_read_limits(struct gw_api *api, const struct conf *conf)
 	api->access_log = conf_bool(conf, GW_ACCESS_LOG);
 }
 
+/* The packages of rules must be somebody's, or else they are for nothing. */
+static enum status_code
+gw_api_check_rules(const struct gw_api *api, struct error *error)
+{
+	for (size_t i = 0; i < api->rules.count; i++) {
+		const struct schema_rule *rule = &api->rules.list[i];
+		ptrdiff_t len = schema_selector_package(rule->selector);
+		char package[256];
+
+		snprintf(package, sizeof(package), "%.*s", len < 0 ? 0 : (int)len, rule->selector);
+		if (len < 0 || gw_backends_find(&api->backends, package) == NULL) {
+			return error_set(error, STATUS_INVALID_ARGUMENT, "BAD_RULES",
+			    "%s: the selector %s is of no service that backends names; it must be "
+			    "a method, as pkg.Service.Method",
+			    rule->place, rule->selector);
+		}
+	}
+	return STATUS_OK;
+}
+
 enum status_code
 gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
 {
@@ -66,6 +87,12 @@ gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
 	memset(api, 0, sizeof(*api));
 	gw_api_read_limits(api, conf);
 	status = gw_backends_read(&api->backends, conf_text(conf, GW_BACKENDS), error);
+	if (status == STATUS_OK) {
+		status = gw_rules_read(&api->rules, conf_text(conf, GW_HTTP_RULES), error);
+	}
+	if (status == STATUS_OK) {
+		status = gw_api_check_rules(api, error);
+	}
 	if (status == STATUS_OK) {
 		status = gw_api_open_tls(api, conf, error);
 	}
@@ -106,5 +133,6 @@ gw_api_close(struct gw_api *api)
 		rpc_channel_close(&api->backends.list[i].channel);
 	}
 	gw_backends_free(&api->backends);
+	gw_rules_fini(&api->rules);
 	rpc_tls_close(&api->tls);
 }

@@ -12,6 +12,7 @@
 
 #include "common/status.h"
 #include "gateway/gw_backend.h"
+#include "gateway/gw_rules.h"
 #include "gateway/route.h"
 
 struct conf;
@@ -20,6 +21,7 @@ struct rpc_tls;
 struct gw_api {
 	struct gw_backends backends;
 	struct rpc_tls *tls; /* of their channels; NULL: without */
+	struct gw_rules rules;
 
 	uint32_t request_timeout_ms;
 	size_t body_max_bytes;

@@ -22,7 +22,7 @@ struct gw_catalog_entry {
 };
 
 struct gw_catalog {
-	const struct gw_backends *backends;
+	const struct gw_api *api;
 	const char *cache; /* empty: none */
 	bool pinned;
 
@@ -42,7 +42,7 @@ static enum status_code
 gw_catalog_make_view(const struct gw_catalog *catalog, struct gw_offer *offer,
     struct gw_view **view, struct error *error)
 {
-	size_t count = catalog->backends->count;
+	size_t count = catalog->api->backends.count;
 	struct gw_offer **offers = calloc(count, sizeof(*offers));
 	enum status_code status;
 
@@ -88,7 +88,7 @@ gw_catalog_take(struct gw_catalog *catalog, const struct gw_backend *backend, co
 	struct gw_view *view;
 	enum status_code status;
 
-	status = gw_offer_new(&offer, catalog->backends, backend, set, len, error);
+	status = gw_offer_new(&offer, catalog->api, backend, set, len, error);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -108,8 +108,8 @@ gw_catalog_pin_all(struct gw_catalog *catalog, const struct buf *set, struct err
 {
 	enum status_code status = STATUS_OK;
 
-	for (size_t i = 0; status == STATUS_OK && i < catalog->backends->count; i++) {
-		status = gw_catalog_take(catalog, &catalog->backends->list[i],
+	for (size_t i = 0; status == STATUS_OK && i < catalog->api->backends.count; i++) {
+		status = gw_catalog_take(catalog, &catalog->api->backends.list[i],
 		    (const uint8_t *)set->data, set->len, GW_CATALOG_CURRENT, error);
 	}
 	return status;
@@ -229,8 +229,8 @@ gw_catalog_fill(struct gw_catalog *catalog, const struct conf *conf, struct erro
 		return STATUS_OK;
 	}
 	status = gw_cache_open(catalog->cache, error);
-	for (size_t i = 0; status == STATUS_OK && i < catalog->backends->count; i++) {
-		gw_catalog_load(catalog, &catalog->backends->list[i]);
+	for (size_t i = 0; status == STATUS_OK && i < catalog->api->backends.count; i++) {
+		gw_catalog_load(catalog, &catalog->api->backends.list[i]);
 	}
 	return status;
 }
@@ -243,7 +243,7 @@ gw_catalog_new(const struct gw_api *api, const struct conf *conf)
 	    calloc(1, sizeof(*catalog) + count * sizeof(catalog->entries[0]));
 
 	if (catalog != NULL) {
-		catalog->backends = &api->backends;
+		catalog->api = api;
 		catalog->cache = conf_text(conf, GW_DESCRIPTOR_CACHE);
 		pthread_mutex_init(&catalog->lock, NULL);
 	}
@@ -275,7 +275,7 @@ gw_catalog_close(struct gw_catalog **catalog)
 	if (closed == NULL) {
 		return;
 	}
-	for (size_t i = 0; i < closed->backends->count; i++) {
+	for (size_t i = 0; i < closed->api->backends.count; i++) {
 		gw_offer_release(&closed->entries[i].offer);
 	}
 	gw_view_release(&closed->view);

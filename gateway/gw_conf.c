@@ -42,6 +42,10 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
 	"Folder for the descriptors that each service had last, to begin with while it is away; "
 	"empty: none. Not used with descriptors.",
 	NULL},
+    [GW_HTTP_RULES] = {"httpRules", CONF_TEXT, 0, 0, 4096, NULL, NULL,
+	"YAML file with further HTTP bindings of methods, in the form of google.api.Service: "
+	"http.rules with selectors.",
+	NULL},
     [GW_THREADS] = {"threads", CONF_INT, 0, 0, 64, "0", NULL,
 	"Threads that answer HTTP; 0: half as many as there are processors, but 1 to 4.", NULL},
     [GW_LOG_LEVEL] = {"logLevel", CONF_CHOICE, CONF_RELOADABLE, 0, 0, "info", NULL,

@@ -3,12 +3,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "gateway/gw_backend.h"
-#include "gateway/schema.h"
+#include "gateway/gw_api.h"
 
 /* Whose the services of a package are. */
 struct gw_offer_choice {
-	const struct gw_backends *backends;
+	const struct gw_api *api;
 	const struct gw_backend *backend;
 };
 
@@ -17,15 +16,18 @@ gw_offer_wants(const char *package, void *closure)
 {
 	const struct gw_offer_choice *choice = closure;
 
-	return gw_backends_find(choice->backends, package) == choice->backend;
+	return gw_backends_find(&choice->api->backends, package) == choice->backend;
 }
 
 static enum status_code
-gw_offer_compile(struct gw_offer *offer, const struct gw_backends *backends, const uint8_t *set,
-    size_t len, struct error *error)
+gw_offer_compile(struct gw_offer *offer, const struct gw_api *api, const uint8_t *set, size_t len,
+    struct error *error)
 {
-	struct gw_offer_choice choice = {backends, offer->backend};
-	const struct schema_options options = {.wants = gw_offer_wants, .closure = &choice};
+	struct gw_offer_choice choice = {api, offer->backend};
+	const struct schema_options options = {.wants = gw_offer_wants,
+	    .closure = &choice,
+	    .rules = api->rules.list,
+	    .rule_count = api->rules.count};
 	enum status_code status = schema_new(&offer->schema, set, len, &options, error);
 	size_t count = status == STATUS_OK ? schema_method_count(offer->schema) : 0;
 
@@ -41,8 +43,8 @@ gw_offer_compile(struct gw_offer *offer, const struct gw_backends *backends, con
 }
 
 enum status_code
-gw_offer_new(struct gw_offer **offer, const struct gw_backends *backends,
-    const struct gw_backend *backend, const uint8_t *set, size_t len, struct error *error)
+gw_offer_new(struct gw_offer **offer, const struct gw_api *api, const struct gw_backend *backend,
+    const uint8_t *set, size_t len, struct error *error)
 {
 	enum status_code status;
 
@@ -53,7 +55,7 @@ gw_offer_new(struct gw_offer **offer, const struct gw_backends *backends,
 	atomic_init(&(*offer)->holders, 1);
 	(*offer)->backend = backend;
 	rpc_digest(set, len, (*offer)->digest);
-	status = gw_offer_compile(*offer, backends, set, len, error);
+	status = gw_offer_compile(*offer, api, set, len, error);
 	if (status != STATUS_OK) {
 		gw_offer_release(offer);
 	}

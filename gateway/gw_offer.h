@@ -13,8 +13,8 @@
 #include "common/status.h"
 #include "gateway/schema.h"
 
+struct gw_api;
 struct gw_backend;
-struct gw_backends;
 struct gw_series;
 
 struct gw_offer {
@@ -26,10 +26,10 @@ struct gw_offer {
 };
 
 /*
- * Compiles those services of a FileDescriptorSet that a backend is to serve. The
- * caller holds the offer. On failure *offer is NULL and error says why.
+ * Compiles those services of a FileDescriptorSet that a backend of api is to serve,
+ * with the rules of api, which is borrowed. The caller holds the offer. On failure *offer is NULL and error says why.
  */
-enum status_code gw_offer_new(struct gw_offer **offer, const struct gw_backends *backends,
+enum status_code gw_offer_new(struct gw_offer **offer, const struct gw_api *api,
     const struct gw_backend *backend, const uint8_t *set, size_t len, struct error *error);
 
 /* Holds it too, and gives it back. NULL is fine. */

@@ -1,6 +1,5 @@
 #include "gateway/schema.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,6 +154,12 @@ schema_package(const Google__Protobuf__FileDescriptorProto *file)
 	return file->package == NULL ? "" : file->package;
 }
 
+static bool
+schema_wants(const struct schema_options *options, const char *package)
+{
+	return options->wants == NULL || options->wants(package, options->closure);
+}
+
 static enum status_code
 schema_add_services(struct schema *schema, const Google__Protobuf__FileDescriptorSet *set,
     const struct schema_options *options, struct error *error)
@@ -174,13 +179,80 @@ schema_add_services(struct schema *schema, const Google__Protobuf__FileDescripto
 		const Google__Protobuf__FileDescriptorProto *file = set->file[i];
 		const char *package = schema_package(file);
 
-		if (options->wants != NULL && !options->wants(package, options->closure)) {
+		if (!schema_wants(options, package)) {
 			continue;
 		}
 		for (size_t j = 0; j < file->n_service; j++) {
 			if (!schema_add_service(schema, package, file->service[j], error)) {
 				return error->code;
 			}
+		}
+	}
+	return STATUS_OK;
+}
+
+/* Rules */
+
+ptrdiff_t
+schema_selector_package(const char *selector)
+{
+	const char *method = strrchr(selector, '.');
+	const char *service =
+	    method == NULL ? NULL : memrchr(selector, '.', (size_t)(method - selector));
+
+	return method == NULL ? -1 : service == NULL ? 0 : service - selector;
+}
+
+/* The method that a selector names: "a.B.C" is "a.B/C". */
+static struct schema_method *
+schema_select(const struct schema *schema, const char *selector)
+{
+	size_t service_len = (size_t)(strrchr(selector, '.') - selector);
+
+	for (size_t i = 0; i < schema->method_count; i++) {
+		const char *name = schema->methods[i].name;
+
+		if (strncmp(name, selector, service_len) == 0 && name[service_len] == '/' &&
+		    strcmp(name + service_len + 1, selector + service_len + 1) == 0) {
+			return &schema->methods[i];
+		}
+	}
+	return NULL;
+}
+
+static bool
+schema_add_rule(struct schema *schema, const struct schema_options *options,
+    const struct schema_rule *rule, struct error *error)
+{
+	ptrdiff_t package_len = schema_selector_package(rule->selector);
+	struct schema_method *method;
+	const char *package;
+
+	package =
+	    arena_strndup(schema->arena, rule->selector, package_len < 0 ? 0 : (size_t)package_len);
+	if (package == NULL) {
+		schema_no_memory(error);
+		return false;
+	}
+	if (package_len >= 0 && !schema_wants(options, package)) {
+		return true;
+	}
+	method = package_len < 0 ? NULL : schema_select(schema, rule->selector);
+	if (method == NULL) {
+		error_set(error, STATUS_INVALID_ARGUMENT, SCHEMA_REASON,
+		    "%s: there is no method %s; a selector names one, as pkg.Service.Method",
+		    rule->place, rule->selector);
+		return false;
+	}
+	return schema_http_add(method, rule->http, rule->place, schema->arena, error);
+}
+
+static enum status_code
+schema_add_rules(struct schema *schema, const struct schema_options *options, struct error *error)
+{
+	for (size_t i = 0; i < options->rule_count; i++) {
+		if (!schema_add_rule(schema, options, &options->rules[i], error)) {
+			return error->code;
 		}
 	}
 	return STATUS_OK;
@@ -203,7 +275,10 @@ schema_read(struct schema *schema, const uint8_t *bytes, size_t len,
 	if (schema->types == NULL) {
 		return error->code;
 	}
-	return schema_add_services(schema, set, options, error);
+	if (schema_add_services(schema, set, options, error) != STATUS_OK) {
+		return error->code;
+	}
+	return schema_add_rules(schema, options, error);
 }
 
 enum status_code
@@ -398,66 +473,4 @@ schema_field_is_map(const struct schema_field *field)
 {
 	return field->wire->type == PROTOBUF_C_TYPE_MESSAGE &&
 	       schema_field_message(field)->map_entry;
-}
-
-/* Templates */
-
-/* What RFC 3986 allows in a URL as it is, and the percent sign. */
-static bool
-schema_template_literal(char c)
-{
-	return isalnum((unsigned char)c) || (c != '\0' && strchr("-._~:/?#[]@!$&'()*+,;=%", c));
-}
-
-static const char *
-schema_template_field_problem(const struct schema_field *field)
-{
-	if (field == NULL) {
-		return "the template names a field that is not there";
-	}
-	if (field->input_only || field->template != NULL) {
-		return "the template names a field that is not for answers";
-	}
-	if (field->wire->label == PROTOBUF_C_LABEL_REPEATED) {
-		return "the template names a repeated field";
-	}
-	switch (field->wire->type) {
-	case PROTOBUF_C_TYPE_FLOAT:
-	case PROTOBUF_C_TYPE_DOUBLE:
-	case PROTOBUF_C_TYPE_BOOL:
-	case PROTOBUF_C_TYPE_BYTES:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return "the template names a field that is no integer or string";
-	default: return NULL;
-	}
-}
-
-const char *
-schema_template_problem(const struct schema_message *message, const char *template)
-{
-	const char *at = template;
-
-	while (*at != '\0') {
-		const char *name = at + 1;
-		const char *problem;
-		const char *end;
-
-		if (*at != '{') {
-			if (!schema_template_literal(*at++)) {
-				return "the template has a character that has no place in a URL";
-			}
-			continue;
-		}
-		end = strchr(name, '}');
-		if (end == NULL) {
-			return "the template has a { without its }";
-		}
-		problem = schema_template_field_problem(
-		    schema_find_field(message, name, (size_t)(end - name)));
-		if (problem != NULL) {
-			return problem;
-		}
-		at = end + 1;
-	}
-	return NULL;
 }

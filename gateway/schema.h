@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/status.h"
+#include "google/api/http.pb-c.h"
 #include "mockvideo/rest.pb-c.h"
 
 struct arena;
@@ -66,18 +67,33 @@ struct schema_method {
 	size_t error_count;
 };
 
+/* Bindings of a method beside those that its .proto has. */
+struct schema_rule {
+	const char *selector; /* the method: "account.v1.UserService.GetUser" */
+	const Google__Api__HttpRule *http;
+	const char *place; /* where it stands, for errors */
+};
+
 /* What is wanted of a set. */
 struct schema_options {
-	/* Whether the services of a proto package are; those of others are passed over. */
+	/*
+	 * Whether the services of a proto package are; those of others are passed
+	 * over, and rules for them. NULL: all are.
+	 */
 	bool (*wants)(const char *package, void *closure);
 	void *closure;
+	const struct schema_rule *rules; /* borrowed for as long as the schema is there */
+	size_t rule_count;
 };
+
+/* The length of the package of the method that a selector names; -1: it can be none. */
+ptrdiff_t schema_selector_package(const char *selector);
 
 /*
  * Reads a packed FileDescriptorSet; options NULL: all of it. On failure *schema
  * is NULL and error says which file, message or method is at fault and why: a
  * set that is no set, a type that is missing, recursive messages, an
- * unsupported proto2 feature.
+ * unsupported proto2 feature, a rule for a method that is not there.
  */
 enum status_code schema_new(struct schema **schema, const uint8_t *set, size_t len,
     const struct schema_options *options, struct error *error);

@@ -10,15 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
-#include "google/protobuf/descriptor.pb-c.h"
 #include "integration/http.h"
 #include "integration/load.h"
 #include "integration/mvctl.h"
 #include "integration/scrape.h"
+#include "integration/set.h"
 #include "integration/stack.h"
 #include "integration/toyd.h"
 
@@ -29,17 +28,13 @@
 #define ADOPTED      "mockvideo_gateway_descriptors_adopted_total{backend=\"toy.v1\"}"
 #define REFUSED      "mockvideo_gateway_descriptors_refused_total{backend=\"toy.v1\"}"
 
-/* A packed FileDescriptorSet. */
-struct set {
-	uint8_t *bytes;
-	size_t len;
-};
-
 static char backends[256];
 static char admin_flag[64];
 static char cache_flag[PATH_MAX + 32];
 static char pin_flag[PATH_MAX + 32];
-static struct stack stack = {.gatewayd_flags = {admin_flag, cache_flag}, .backends = backends};
+static char rules_flag[PATH_MAX + 32];
+static struct stack stack = {
+    .gatewayd_flags = {admin_flag, cache_flag, rules_flag}, .backends = backends};
 static struct set toys, fewer_toys, clash, shelf, all;
 static struct rpc_server *toyd;
 static unsigned toyd_port, second_port, shelfd_port;
@@ -319,7 +314,7 @@ a_pinned_gateway_asks_nobody(void **state)
 	snprintf(path, sizeof(path), "%s/all.pb", dir);
 	write_file(path, &all);
 	snprintf(pin_flag, sizeof(pin_flag), "--descriptors=%s", path);
-	stack.gatewayd_flags[2] = pin_flag;
+	stack.gatewayd_flags[3] = pin_flag;
 	restart_gatewayd();
 	stack_await(&stack, "/toys/7", 200);
 	expect("GET /toys/7/name", 404); /* which the service has, and the file has not */
@@ -328,74 +323,77 @@ a_pinned_gateway_asks_nobody(void **state)
 	scrape_await(admin, STATE("current"), 1);
 }
 
-/* Sets */
+/* Rules */
 
-static struct set
-read_set(const char *path)
+static void
+write_rules(const char *name, const char *selector)
 {
-	struct set set = {0};
-	struct stat found;
-	FILE *file = fopen(path, "r");
+	char path[PATH_MAX + 16];
+	FILE *file;
 
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "w");
 	assert_non_null(file);
-	assert_int_equal(fstat(fileno(file), &found), 0);
-	set.bytes = malloc((size_t)found.st_size);
-	assert_non_null(set.bytes);
-	set.len = fread(set.bytes, 1, (size_t)found.st_size, file);
-	fclose(file);
-	return set;
+	fprintf(file,
+	    "type: google.api.Service\nconfig_version: 3\nhttp:\n  rules:\n"
+	    "  - selector: %s\n    get: /playthings/{id}\n",
+	    selector);
+	assert_int_equal(fclose(file), 0);
 }
 
-/* The files of both. */
-static struct set
-join(const struct set *one, const struct set *other)
+static void
+a_rule_of_the_file_is_a_path_of_its_service(void **state)
 {
-	struct set both = {malloc(one->len + other->len), one->len + other->len};
+	const struct http_answer *answer;
 
-	assert_non_null(both.bytes);
-	memcpy(both.bytes, one->bytes, one->len);
-	memcpy(both.bytes + one->len, other->bytes, other->len);
-	return both;
+	(void)state;
+	answer = http_send(http, "GET /playthings/7", NULL, NULL);
+	assert_int_equal(answer->status, 200);
+	assert_non_null(strstr(answer->body, "\"href\":\"/toys/7?name=Ted\""));
 }
 
-/* The set without the method that its last service has last. */
-static struct set
-drop_last_method(const struct set *set)
+/* What a start with such a rule ends with. */
+static void
+expect_refusal(const char *selector, const char *why)
 {
-	Google__Protobuf__FileDescriptorSet *files =
-	    google__protobuf__file_descriptor_set__unpack(NULL, set->len, set->bytes);
-	Google__Protobuf__FileDescriptorProto *file;
-	Google__Protobuf__ServiceDescriptorProto *service;
-	Google__Protobuf__MethodDescriptorProto *dropped;
-	struct set fewer;
+	char out[4096];
+	char flags[3][PATH_MAX + 32];
+	const char *argv[] = {process_program("gatewayd"), flags[0], flags[1], flags[2],
+	    "--backends=toy.v1=tcp://127.0.0.1:1", NULL};
 
-	assert_non_null(files);
-	file = files->file[files->n_file - 1];
-	service = file->service[file->n_service - 1];
-	dropped = service->method[--service->n_method];
-	assert_string_equal(dropped->name, "GetToyName");
-	google__protobuf__method_descriptor_proto__free_unpacked(dropped, NULL);
-	fewer.len = google__protobuf__file_descriptor_set__get_packed_size(files);
-	fewer.bytes = malloc(fewer.len);
-	assert_non_null(fewer.bytes);
-	google__protobuf__file_descriptor_set__pack(files, fewer.bytes);
-	google__protobuf__file_descriptor_set__free_unpacked(files, NULL);
-	return fewer;
+	write_rules("wrong.yaml", selector);
+	snprintf(flags[0], sizeof(flags[0]), "--http-rules=%s/wrong.yaml", dir);
+	snprintf(flags[1], sizeof(flags[1]), "--descriptors=%s/all.pb", dir);
+	snprintf(flags[2], sizeof(flags[2]), "--listen=127.0.0.1:%u", process_free_port());
+	assert_int_equal(process_run(argv, out, sizeof(out)), 2);
+	if (strstr(out, "wrong.yaml:5: ") == NULL || strstr(out, why) == NULL) {
+		fail_msg("%s: %s", selector, out);
+	}
 }
+
+static void
+a_selector_of_nothing_stops_the_start(void **state)
+{
+	(void)state;
+	expect_refusal("toy.v1.ToyService.GetToi", "there is no method");
+	expect_refusal("foy.v1.ToyService.GetToy", "is of no service that backends names");
+}
+
+/* Sets */
 
 static void
 make_sets(void)
 {
-	struct set users = read_set("build/gen/mockvideo.pb");
-	struct set clashing = read_set("build/gen/clash.pb");
+	struct set users = set_read("build/gen/mockvideo.pb");
+	struct set clashing = set_read("build/gen/clash.pb");
 	struct set two;
 
-	toys = read_set("build/gen/toy.pb");
-	shelf = read_set("build/gen/shelf.pb");
-	fewer_toys = drop_last_method(&toys);
-	clash = join(&toys, &clashing);
-	two = join(&users, &fewer_toys);
-	all = join(&two, &shelf);
+	toys = set_read("build/gen/toy.pb");
+	shelf = set_read("build/gen/shelf.pb");
+	fewer_toys = set_drop_last_method(&toys);
+	clash = set_join(&toys, &clashing);
+	two = set_join(&users, &fewer_toys);
+	all = set_join(&two, &shelf);
 	free(users.bytes);
 	free(clashing.bytes);
 	free(two.bytes);
@@ -421,6 +419,8 @@ start(void **state)
 	snprintf(admin_flag, sizeof(admin_flag), "--admin-listen=127.0.0.1:%u", admin_port);
 	snprintf(cache_flag, sizeof(cache_flag), "--descriptor-cache=%s/cache", dir);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", admin_port);
+	write_rules("rules.yaml", "toy.v1.ToyService.GetToy");
+	snprintf(rules_flag, sizeof(rules_flag), "--http-rules=%s/rules.yaml", dir);
 	stack_start(&stack);
 	http = http_new(stack.url);
 	admin = http_new(url);
@@ -452,6 +452,7 @@ main(void)
 	    cmocka_unit_test(a_service_that_comes_is_served),
 	    cmocka_unit_test(each_service_has_its_rules_of_errors_pages_and_bulks),
 	    cmocka_unit_test(mvctl_calls_any_service),
+	    cmocka_unit_test(a_rule_of_the_file_is_a_path_of_its_service),
 	    cmocka_unit_test(a_request_that_has_begun_is_answered_by_what_it_began_with),
 	    cmocka_unit_test(a_service_that_is_away_takes_its_own_paths_along),
 	    cmocka_unit_test(a_service_that_comes_back_with_more_is_served_with_that),
@@ -462,6 +463,7 @@ main(void)
 	    cmocka_unit_test(a_gateway_starts_with_what_it_was_told_last),
 	    cmocka_unit_test(what_is_no_set_in_the_cache_is_passed_over),
 	    cmocka_unit_test(a_pinned_gateway_asks_nobody),
+	    cmocka_unit_test(a_selector_of_nothing_stops_the_start),
 	    cmocka_unit_test(the_system_stops_cleanly),
 	};
 	int failed = cmocka_run_group_tests(tests, start, NULL);

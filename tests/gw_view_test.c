@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "common/arena.h"
-#include "gateway/gw_backend.h"
+#include "gateway/gw_api.h"
 #include "gateway/gw_offer.h"
 #include "gateway/gw_view.h"
 #include "tests/schema_file.h"
@@ -33,20 +33,20 @@ toys_and_books(size_t *len)
 }
 
 static void
-read_backends(struct gw_backends *backends, const char *text)
+read_backends(struct gw_api *api, const char *text)
 {
 	struct error error;
 
-	assert_int_equal(gw_backends_read(backends, text, &error), STATUS_OK);
+	assert_int_equal(gw_backends_read(&api->backends, text, &error), STATUS_OK);
 }
 
 static struct gw_offer *
-new_offer(const struct gw_backends *backends, size_t index, const uint8_t *set, size_t len)
+new_offer(const struct gw_api *api, size_t index, const uint8_t *set, size_t len)
 {
 	struct gw_offer *offer;
 	struct error error;
 
-	if (gw_offer_new(&offer, backends, &backends->list[index], set, len, &error) != STATUS_OK) {
+	if (gw_offer_new(&offer, api, &api->backends.list[index], set, len, &error) != STATUS_OK) {
 		fail_msg("%s", error.message);
 	}
 	return offer;
@@ -55,45 +55,45 @@ new_offer(const struct gw_backends *backends, size_t index, const uint8_t *set, 
 static void
 each_service_has_the_methods_of_its_packages(void **state)
 {
-	struct gw_backends backends;
+	struct gw_api api = {0};
 	struct gw_offer *toys;
 	struct gw_offer *others;
 	size_t len;
 	uint8_t *set = toys_and_books(&len);
 
 	(void)state;
-	read_backends(&backends, "toy.v1=tcp://a:1,tcp://b:1");
-	toys = new_offer(&backends, 0, set, len);
-	others = new_offer(&backends, 1, set, len);
+	read_backends(&api, "toy.v1=tcp://a:1,tcp://b:1");
+	toys = new_offer(&api, 0, set, len);
+	others = new_offer(&api, 1, set, len);
 	assert_non_null(schema_find_method(toys->schema, "toy.v1.ToyService/GetToy"));
 	assert_null(schema_find_method(toys->schema, "shelf.v1.ShelfService/GetBook"));
 	assert_non_null(schema_find_method(others->schema, "shelf.v1.ShelfService/GetBook"));
 	assert_null(schema_find_method(others->schema, "toy.v1.ToyService/GetToy"));
 	gw_offer_release(&toys);
 	gw_offer_release(&others);
-	gw_backends_free(&backends);
+	gw_backends_free(&api.backends);
 	free(set);
 }
 
 static void
 a_set_without_the_package_is_refused(void **state)
 {
-	struct gw_backends backends;
+	struct gw_api api = {0};
 	struct gw_offer *offer;
 	struct error error;
 	size_t len;
 	uint8_t *set = schema_file_read(SCHEMA_FILE_TOY, &len);
 
 	(void)state;
-	read_backends(&backends, "toy.v2=tcp://a:1");
-	assert_int_equal(gw_offer_new(&offer, &backends, backends.list, set, len, &error),
+	read_backends(&api, "toy.v2=tcp://a:1");
+	assert_int_equal(gw_offer_new(&offer, &api, api.backends.list, set, len, &error),
 	    STATUS_INVALID_ARGUMENT);
 	assert_null(offer);
 	assert_non_null(strstr(error.message, "toy.v2"));
-	assert_int_equal(gw_offer_new(&offer, &backends, backends.list, set, 0, &error),
-	    STATUS_INVALID_ARGUMENT);
+	assert_int_equal(
+	    gw_offer_new(&offer, &api, api.backends.list, set, 0, &error), STATUS_INVALID_ARGUMENT);
 	assert_null(offer);
-	gw_backends_free(&backends);
+	gw_backends_free(&api.backends);
 	free(set);
 }
 
@@ -125,7 +125,7 @@ static void
 a_view_finds_the_service_of_a_path_and_goes_without_those_that_are_unknown(void **state)
 {
 	struct gw_offer *offers[3] = {NULL};
-	struct gw_backends backends;
+	struct gw_api api = {0};
 	struct gw_view *view;
 	struct gw_view *less;
 	struct error error;
@@ -133,10 +133,10 @@ a_view_finds_the_service_of_a_path_and_goes_without_those_that_are_unknown(void 
 	uint8_t *set = toys_and_books(&len);
 
 	(void)state;
-	read_backends(&backends, "toy.v1=tcp://a:1,tcp://b:1,account.v1=tcp://c:1");
-	offers[0] = new_offer(&backends, 0, set, len);
+	read_backends(&api, "toy.v1=tcp://a:1,tcp://b:1,account.v1=tcp://c:1");
+	offers[0] = new_offer(&api, 0, set, len);
 	assert_int_equal(gw_view_new(&less, offers, 3, &error), STATUS_OK);
-	offers[1] = new_offer(&backends, 1, set, len);
+	offers[1] = new_offer(&api, 1, set, len);
 	assert_int_equal(gw_view_new(&view, offers, 3, &error), STATUS_OK);
 	free(set);
 	assert_ptr_equal(who_has(less, "/toys/7"), offers[0]);
@@ -152,7 +152,7 @@ a_view_finds_the_service_of_a_path_and_goes_without_those_that_are_unknown(void 
 	assert_non_null(who_has(view, "/toys/7"));
 	assert_ptr_equal(gw_view_acquire(view), view);
 	gw_view_release(&view);
-	gw_backends_free(&backends);
+	gw_backends_free(&api.backends);
 }
 
 /* What a view says to a toy with this binding: NULL when it takes it. */
@@ -161,7 +161,7 @@ refusal(const char *verb, const char *path)
 {
 	static struct error error;
 	const struct schema_binding binding = {verb, path, "", ""};
-	struct gw_backends backends;
+	struct gw_api api = {0};
 	struct schema_method *method;
 	struct gw_offer *offer;
 	struct gw_view *view;
@@ -169,8 +169,8 @@ refusal(const char *verb, const char *path)
 	size_t len;
 	uint8_t *set = schema_file_read(SCHEMA_FILE_TOY, &len);
 
-	read_backends(&backends, "tcp://a:1");
-	offer = new_offer(&backends, 0, set, len);
+	read_backends(&api, "tcp://a:1");
+	offer = new_offer(&api, 0, set, len);
 	method = (struct schema_method *)(uintptr_t)schema_find_method(
 	    offer->schema, "toy.v1.ToyService/GetToy");
 	method->bindings = &binding;
@@ -179,7 +179,7 @@ refusal(const char *verb, const char *path)
 	assert_int_equal(taken, view != NULL);
 	gw_view_release(&view);
 	gw_offer_release(&offer);
-	gw_backends_free(&backends);
+	gw_backends_free(&api.backends);
 	free(set);
 	return taken ? NULL : error.message;
 }

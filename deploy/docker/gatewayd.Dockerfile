@@ -12,7 +12,7 @@ RUN ninja build/release/gatewayd && strip build/release/gatewayd
 FROM $BASE
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-	libcurl4 libh2o-evloop0.13 libmicrohttpd12 libnghttp2-14 libnng1 libprotobuf-c1 libsodium23 libssl3 libyajl2 \
+	libcurl4 libh2o-evloop0.13 libmicrohttpd12 libnghttp2-14 libnng1 libprotobuf-c1 libsodium23 libssl3 libyajl2 libyaml-0-2 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 COPY --from=build /src/build/release/gatewayd /usr/local/bin/
 COPY deploy/docker/healthcheck /usr/local/bin/
