@@ -157,6 +157,41 @@ a_client_that_leaves_does_no_harm(void **state)
 	peer_close(peer);
 }
 
+/* One alone is taken, however large; what comes beside it must fit. */
+static void
+requests_beyond_the_memory_for_them_are_refused(void **state)
+{
+	struct rpc_server_options options = service_options("tcp://127.0.0.1:0");
+	static char text[2000];
+	struct peer_call hold = {.method = "test.v1.Test/Hold", .text = text};
+	struct rpc_server_stats stats;
+	struct rpc_server *server;
+	struct peer *first;
+	struct peer *second;
+	struct error error;
+
+	(void)state;
+	memset(text, 't', sizeof(text) - 1);
+	options.limits.working_max_bytes = 1000;
+	assert_int_equal(rpc_server_open(&server, &options, &error), STATUS_OK);
+	first = peer_open(rpc_server_url(server));
+	second = peer_open(rpc_server_url(server));
+	peer_send(first, &hold, 1);
+	service_wait_for_held(1);
+	rpc_server_stats(server, &stats);
+	assert_in_range(stats.working_bytes, 2000, 2100);
+	peer_send(second, &hold, 1);
+	peer_expect_refusal(peer_receive(second), STATUS_RESOURCE_EXHAUSTED, "SERVER_BUSY");
+	service_answer(service_held.calls[0], "first");
+	peer_free(peer_receive(first));
+	service_ask(second, PEER_CALL("test.v1.Test/Echo", "now"), 0, "now");
+	rpc_server_stats(server, &stats);
+	assert_int_equal(stats.connections, 2);
+	peer_close(first);
+	peer_close(second);
+	rpc_server_close(&server);
+}
+
 static void *
 echo_much(void *url)
 {
@@ -285,6 +320,7 @@ main(void)
 	    CASE(close_answers_what_was_started_and_refuses_the_rest),
 	    CASE(close_lets_a_large_reply_leave),
 	    CASE(a_client_that_leaves_does_no_harm),
+	    CASE(requests_beyond_the_memory_for_them_are_refused),
 	    CASE(clients_in_parallel_get_their_own_answers),
 	    CASE(a_url_that_can_not_be_bound_is_named_with_the_reason),
 	    CASE(ipc_takes_over_a_stale_socket_but_no_other_file),
