@@ -51,9 +51,9 @@ conf_print_help(const struct conf_program *program, FILE *out)
 		fprintf(out, "\nCommands:\n  %s\n", program->commands);
 	}
 	fputs("\nFlags:\n"
-	      "  --config=FILE       read FILE, a key=value a line (also -configFile)\n"
-	      "  --secrets-dir=DIR   read DIR, a file a secret (also -secretsDir)\n"
-	      "  --check-config      print the configuration, tell what is wrong, and exit\n"
+	      "  --config=FILE       read FILE, one key=value per line (also -configFile)\n"
+	      "  --secrets-dir=DIR   read DIR, one file per secret (also -secretsDir)\n"
+	      "  --check-config      print the configuration, report what is wrong, and exit\n"
 	      "  --version           print the version and exit\n"
 	      "  --help              print this and exit\n",
 	    out);

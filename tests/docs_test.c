@@ -24,16 +24,20 @@ the_configuration_is_documented_as_it_is(void **state)
 
 	(void)state;
 	assert_non_null(out);
-	fputs("# Configuration\n\n"
-	      "Each key is a line `key=value` of the file (`--config`), a flag, and a variable of "
-	      "the environment; secrets\nare files of `--secrets-dir`, never flags. Later wins: "
-	      "default, file, secrets directory, environment, flags.\nWhat is marked as reloadable "
-	      "takes effect on SIGHUP.\n\n"
-	      "A reload takes all or nothing: with one wrong value, a certificate that cannot be "
-	      "read "
-	      "or a secret that is\ngone, everything stays as it was and the log says why. A file "
-	      "that can be read once only, as a pipe or `<(…)`,\nis not read again: what it said "
-	      "stays.\n\n## accountd\n\n",
+	fputs(
+	    "# Configuration\n\n"
+	    "Each key can be set in four ways: as a line `key=value` of the file (`--config`), as "
+	    "a file of "
+	    "`--secrets-dir` (secrets\nonly), as an environment variable, and as a flag (not for "
+	    "secrets). "
+	    "A later source overrides an earlier one: default, file,\nsecrets directory, "
+	    "environment, flags. "
+	    "Keys with SIGHUP in the table are read again on SIGHUP; the others need a restart.\n\n"
+	    "A reload takes all values or none: if one value is wrong, a certificate cannot be "
+	    "read, or a secret "
+	    "is missing, everything\nstays as it was and the log says why. A file that can be read "
+	    "only once, such as "
+	    "a pipe or `<(…)`, is not read again; its values\nstay.\n\n## accountd\n\n",
 	    out);
 	conf_print_markdown(&accountd_program, out);
 	fputs("\n## gatewayd\n\n", out);
@@ -52,12 +56,13 @@ the_metrics_are_documented_as_they_are(void **state)
 
 	(void)state;
 	assert_non_null(out);
-	fputs(
-	    "# Metrics\n\n"
-	    "What each program tells at `/metrics` of its admin port (`adminListen`), in the text "
-	    "format of Prometheus\n0.0.4. Durations are in seconds. Codes of calls are gRPC's "
-	    "names; an HTTP code of 499 is a client that left before\nits answer. A series is "
-	    "there once something was counted in it.\n\n## Both programs\n\n",
+	fputs("# Metrics\n\n"
+	      "Each program reports these metrics at `/metrics` of its admin port (`adminListen`), "
+	      "in Prometheus' text "
+	      "format 0.0.4. Durations\nare in seconds. Codes of calls are gRPC's names. The HTTP "
+	      "code 499 means that the "
+	      "client left before its answer. A series appears\nwhen something is counted in it "
+	      "for the first time.\n\n## Both programs\n\n",
 	    out);
 	metric_print_markdown(telemetry_rows, telemetry_row_count, out);
 	fputs("\n## accountd\n\n", out);
