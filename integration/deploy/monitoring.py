@@ -131,8 +131,8 @@ def accountd():
     return Program("accountd", "accountd", "--listen=tcp://127.0.0.1:0", "--store=" + store, *cheap)
 
 
-def gatewayd(name, backend):
-    return Program(name, "gateway", "--listen=127.0.0.1:0", "--backends=" + backend, "--drain-ms=0")
+def gatewayd(name, backend, *flags):
+    return Program(name, "gateway", "--listen=127.0.0.1:0", "--backends=" + backend, "--drain-ms=0", *flags)
 
 
 def request(gateway, method, path, body=None, bulk=False):
