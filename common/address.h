@@ -26,18 +26,22 @@ enum status_code address_read(
     struct address *address, const char *key, const char *text, unsigned port, struct error *error);
 
 /*
- * A socket bound to the address, without blocking and closed in programs that
- * are run; shared, others may bind to it too. -1 and errno when that fails.
+ * Returns a non-blocking socket, bound to the address and closed on exec. If
+ * shared is true, others may bind to the address too. -1 with errno when that
+ * fails.
  */
 int address_bind(const struct address *address, bool shared);
 
 /*
- * Takes the address that a bound socket has, with the true port where that was
- * 0, and with the family that :PORT was bound to.
+ * Reads the address of a bound socket: with the actual port if that was 0, and
+ * with the family that :PORT was bound to.
  */
 bool address_of_socket(struct address *address, int fd);
 
-/* True when both cannot be listened on: one port, and hosts of which one is in the other. */
+/*
+ * True when a program cannot listen on both: the port is the same, and one host
+ * includes the other.
+ */
 bool address_overlaps(const struct address *a, const struct address *b);
 
 /* True when only this machine can reach the address. */

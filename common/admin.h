@@ -6,8 +6,8 @@
  *	/readyz   200 when it can serve, else 503; a line of text says why, or
  *	          what fails although it serves
  *
- * GET and HEAD only. It asks nobody who they are: where others can reach it, a
- * network policy should see to it.
+ * GET and HEAD only. It does not authenticate clients: where others can reach
+ * it, protect it with a network policy.
  */
 #ifndef COMMON_ADMIN_H
 #define COMMON_ADMIN_H
@@ -19,10 +19,10 @@
 struct admin;
 struct metrics;
 
-/* What listen says when there is to be no admin port. */
+/* The value of listen for no admin port. */
 #define ADMIN_OFF "off"
 
-/* Descriptors that the port takes, with as many clients as it serves at a time. */
+/* Descriptors that the port uses, including those of the clients that it serves at a time. */
 #define ADMIN_DESCRIPTORS_MAX 68
 
 struct admin_options {
@@ -30,36 +30,38 @@ struct admin_options {
 	struct metrics *metrics; /* borrowed until admin_stop */
 
 	/*
-	 * NULL when the process can serve, else a word that says why not, static or
-	 * valid until the next call. Called in the admin's thread; must not block.
+	 * Returns NULL when the process can serve, else a text that says why
+	 * not. The text is static or valid until the next call. Called in the
+	 * admin's thread; must not block.
 	 */
 	const char *(*unready)(void *closure);
 
 	/*
-	 * What fails although the process can serve, likewise, or NULL: it is
-	 * answered with 200. Called as unready is; may be NULL itself.
+	 * Returns what fails although the process can serve, or NULL; the
+	 * answer is 200 then. The same rules as for unready; may itself be
+	 * NULL.
 	 */
 	const char *(*impaired)(void *closure);
 	void *closure;
 };
 
-/* For conf_program.check: whether listen can be one. error names the key, which is adminListen. */
+/* For conf_program.check: whether listen is valid. error names the key, adminListen. */
 bool admin_check_listen(const char *listen, struct error *error);
 
 /*
- * Whether an admin port can be opened at listen, which admin_check_listen took:
- * nobody else listens there. Leaves nothing behind.
+ * Whether an admin port can be opened at listen, which must have passed
+ * admin_check_listen: nobody else listens there. Leaves nothing open.
  */
 enum status_code admin_probe_listen(const char *listen, struct error *error);
 
 /*
  * Listens, logs where, and starts the thread, with all signals blocked. With
- * ADMIN_OFF *admin is NULL. On failure too, and error names the key.
+ * ADMIN_OFF *admin is NULL. On failure it is NULL too, and error names the key.
  */
 enum status_code admin_start(
     struct admin **admin, const struct admin_options *options, struct error *error);
 
-/* The address listened on, with the true port; borrowed. */
+/* The address listened on, with the actual port; borrowed. */
 const char *admin_address(const struct admin *admin);
 
 /* Closes all connections, joins the thread and clears *admin. NULL is fine. */

@@ -1,11 +1,12 @@
 /*
- * An arena: memory that is given back all at once. Each call has one; what
- * lives as long as the call is allocated from it and never freed by itself.
+ * An arena: memory that is freed all at once. Each call has one. What lives as
+ * long as the call is allocated from its arena and never freed separately.
  *
  * An arena belongs to one thread at a time and is handed over with its call.
  *
- * It is part of the client library, all of whose symbols begin with rpc_ so that
- * none meets a symbol of the program that links it: hence the names in __asm__.
+ * It is part of the client library. All symbols of the library begin with rpc_,
+ * so that none conflicts with a symbol of the program that links it; for this
+ * the names in __asm__ are needed.
  */
 #ifndef COMMON_ARENA_H
 #define COMMON_ARENA_H
@@ -30,17 +31,17 @@ struct arena *arena_new(size_t limit_bytes) __asm__("rpc_arena_new");
 void arena_free(struct arena **arena) __asm__("rpc_arena_free");
 
 /*
- * Takes back all that was handed out. Keeps a first block, so that an arena
- * in steady use does not touch the heap.
+ * Frees all that was handed out. Keeps the first block, so that an arena in
+ * steady use does not use the heap.
  */
 void arena_reset(struct arena *arena) __asm__("rpc_arena_reset");
 
-/* Overwrites all that was handed out, before a reset, where it held secrets. */
+/* Overwrites all that was handed out. To be called before a reset if it held secrets. */
 void arena_wipe(struct arena *arena) __asm__("rpc_arena_wipe");
 
 /*
- * Memory in arena, aligned for any type and not cleared; NULL when the limit
- * or the memory is used up. size 0 gives a valid pointer.
+ * Memory in arena, aligned for any type and not cleared; NULL when the limit or
+ * the memory is used up. With size 0 the result is a valid pointer.
  */
 void *arena_alloc(struct arena *arena, size_t size) __asm__("rpc_arena_alloc");
 

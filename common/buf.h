@@ -1,9 +1,9 @@
 /*
- * A growing row of bytes, for text that is put together: JSON, log lines.
- * A buf belongs to one thread at a time.
+ * A growing array of bytes, for text that is built piece by piece: JSON, log
+ * lines. A buf belongs to one thread at a time.
  *
- * Appending never fails by itself: once memory has run out, appends do
- * nothing and buf->failed is true, so that it is checked once at the end.
+ * Appending returns no error. When memory has run out, appends do nothing and
+ * buf->failed is true, so that one check at the end is enough.
  */
 #ifndef COMMON_BUF_H
 #define COMMON_BUF_H
@@ -17,7 +17,7 @@ struct buf {
 	size_t len;
 	size_t capacity;
 	bool failed;
-	bool secret; /* set by its owner: its memory is overwritten before it is left */
+	bool secret; /* set by its owner: its memory is overwritten before it is freed */
 };
 
 /* A zeroed buf is a valid, empty one. */
@@ -26,7 +26,7 @@ void buf_fini(struct buf *buf);
 /* Empties the buf, keeps its memory and clears failed. */
 void buf_reset(struct buf *buf);
 
-/* Makes room for more bytes: false, and failed, when there is no memory. */
+/* Makes room for more bytes. Without memory it returns false and sets failed. */
 bool buf_reserve(struct buf *buf, size_t more);
 
 void buf_put(struct buf *buf, const void *data, size_t len);
@@ -43,7 +43,7 @@ void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(
  */
 void buf_put_json_string(struct buf *buf, const char *text, size_t len);
 
-/* As buf_put_json_string without the quotes, for a string that is put together. */
+/* As buf_put_json_string without the quotes, for a string that is built from parts. */
 void buf_put_json_chars(struct buf *buf, const char *text, size_t len);
 
 #endif

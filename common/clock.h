@@ -1,4 +1,4 @@
-/* The monotonic clock, in which all deadlines are kept. Any thread. */
+/* The monotonic clock, which all deadlines use. Any thread. */
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H
 

@@ -2,23 +2,24 @@
  * The configuration of a program, from one table of rows. A row's key is
  * "dbHost" in the file, --db-host as a flag, MOCKVIDEO_DB_HOST in the
  * environment, and, for a secret, the name of a file in the secrets directory.
- * Later wins: default, file, secrets directory, environment, flags.
+ * A later source overrides an earlier one: default, file, secrets directory,
+ * environment, flags.
  *
- * The file has a key=value a line, each key once; blank lines and lines that
- * begin with # are skipped, white space around key and value too.
+ * The file has one key=value per line, each key once. Blank lines and lines
+ * that begin with # are skipped. White space around key and value is ignored.
  *
- * A file of the secrets directory holds the value, and a newline that is
- * not part of it. Its name is the key in upper or lower case; names that
- * begin with a dot are skipped. A file or a MOCKVIDEO_ variable that is no key
- * gives a warning, as others may have put it there.
+ * A file of the secrets directory contains the value; a newline at its end is
+ * not part of it. Its name is the key in upper or lower case; names that begin
+ * with a dot are skipped. For a file or a MOCKVIDEO_ variable whose name is not
+ * a key there is only a warning, because others may have put it there.
  *
  * Each program also takes --config FILE (also -configFile), --secrets-dir DIR
- * (also -secretsDir), --check-config, --version and --help. A flag's value
- * follows it or an '='; a CONF_BOOL flag may go without, which is true. The last
- * of equal flags counts.
+ * (also -secretsDir), --check-config, --version and --help. A flag's value is
+ * the next argument or follows an '='. A CONF_BOOL flag without a value is
+ * true. If a flag is repeated, the last one is used.
  *
- * Not thread-safe but for the accessors, which any thread may call while
- * nothing reloads.
+ * Only the accessors are thread-safe: any thread may call them while no reload
+ * is running.
  */
 #ifndef COMMON_CONF_H
 #define COMMON_CONF_H
@@ -48,7 +49,7 @@ struct conf_row {
 	enum conf_type type;
 	unsigned flags;
 	int64_t min, max;
-	const char *fallback;       /* the default, as it would be written; NULL: empty */
+	const char *fallback;       /* the default, as a user would write it; NULL: empty */
 	const char *unit;           /* "ms", "bytes" or NULL */
 	const char *help;           /* one sentence */
 	const char *const *choices; /* NULL-terminated, for CONF_CHOICE */
@@ -63,17 +64,17 @@ struct conf_program {
 	unsigned row_count;
 
 	/*
-	 * Rules between rows, looked at once every row fits: false, and error
-	 * filled, when one is broken. NULL: there are none.
+	 * Rules between rows, checked when every single row is valid. Returns
+	 * false, with error filled, when one is broken. NULL: there are none.
 	 */
 	bool (*check)(const struct conf *conf, struct error *error);
 
 	/*
-	 * What else a start with command, which is as conf_load gives it, needs of
-	 * its surroundings, as far as that can be looked at without connecting to
-	 * anything and without a change: files, folders, addresses. By conf_load
-	 * alone, once all else fits; each is called, and tells its own faults.
-	 * NULL-terminated; NULL: there are none.
+	 * Check what else a start with command (as conf_load returns it) needs:
+	 * files, folders, addresses, all that can be checked without connecting
+	 * to anything and without changing anything. Only conf_load calls them,
+	 * when all else is valid. It calls each of them, so that all faults are
+	 * reported. NULL-terminated; NULL: there are none.
 	 */
 	bool (*const *start_checks)(
 	    const struct conf *conf, const char *command, struct error *error);
@@ -82,16 +83,16 @@ struct conf_program {
 enum conf_result {
 	CONF_RUN,   /* go on */
 	CONF_EXIT,  /* --help, --version or --check-config was answered: exit 0 */
-	CONF_FAILED /* told on standard error: exit 2 */
+	CONF_FAILED /* reported on standard error: exit 2 */
 };
 
 /*
- * Reads everything. Gives *conf when CONF_RUN. Each fault is told in one line
- * that names file and line (or flag, or variable), the reason and, for an
- * unknown key, the nearest known one; all faults are told, not just the first.
- * *command is the word of argv that is no flag ("migrate"), or NULL; a second
- * such word is a fault, and the first one too when the program has no commands.
- * program, argv and environment must outlive *conf.
+ * Reads everything. Gives *conf when CONF_RUN. Each fault is reported in one
+ * line that names file and line (or flag, or variable), the reason and, for an
+ * unknown key, the nearest known one. All faults are reported, not just the
+ * first. *command is the word of argv that is not a flag ("migrate"), or NULL.
+ * A second such word is a fault; if the program has no commands, the first one
+ * is too. program, argv and environment must outlive *conf.
  */
 enum conf_result conf_load(struct conf **conf, const struct conf_program *program, int argc,
     char **argv, const char **command);
@@ -100,28 +101,30 @@ enum conf_result conf_load(struct conf **conf, const struct conf_program *progra
 void conf_free(struct conf **conf);
 
 /*
- * The value of row (its index in the table), whose type must fit. Text is
- * borrowed until the row's next change, and "" rather than NULL.
+ * The value of row (its index in the table), which must have the type of the
+ * function. Text is borrowed until the row's next change, and is "" instead of
+ * NULL.
  */
 int64_t conf_int(const struct conf *conf, unsigned row);
 bool conf_bool(const struct conf *conf, unsigned row);
 const char *conf_text(const struct conf *conf, unsigned row);
 unsigned conf_choice(const struct conf *conf, unsigned row);
 
-/* True when the value came from elsewhere than the default. */
+/* True when a source other than the default has set the value. */
 bool conf_given(const struct conf *conf, unsigned row);
 
 /*
- * The configuration file when it is none that can be read twice, as a pipe:
- * what it said at the start stays for good. NULL: it can be, or there is none.
+ * The configuration file if it cannot be read twice, such as a pipe: the values
+ * that it had at the start stay. NULL: it can be read again, or there is none.
  */
 const char *conf_kept_file(const struct conf *conf);
 
 struct conf_reload_options {
 	/*
-	 * Called when all was read and is valid, before anything changes: does what
-	 * else belongs to the reload and may fail. False, with error filled, refuses
-	 * the reload. NULL: there is nothing else.
+	 * Called when all values were read and are valid, before anything
+	 * changes. Does whatever else belongs to the reload and may fail.
+	 * False, with error filled, refuses the reload. NULL: there is nothing
+	 * else.
 	 */
 	bool (*accept)(void *closure, struct error *error);
 
@@ -137,8 +140,8 @@ struct conf_reload_options {
 /*
  * Reads everything again, as on SIGHUP. All or nothing: on a fault nothing
  * changes, error says what is wrong, and false is returned. A secret that was
- * set and is not any more is a fault, and so is a file that is none: neither is
- * waited for.
+ * set and is now missing is a fault, and so is a file that is not a regular
+ * file. The reload does not wait for either.
  */
 bool conf_reload(struct conf *conf, const struct conf_reload_options *options, struct error *error);
 

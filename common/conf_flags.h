@@ -8,10 +8,10 @@
 
 struct conf_reading;
 
-/* Puts what argv, which ends with NULL, says into reading. */
+/* Reads the flags and the command of argv, which ends with NULL, into reading. */
 void conf_flags_read(struct conf_reading *reading, char **argv);
 
-/* Whether flag, one without a value, is among the words of argv. */
+/* Whether argv contains flag, which must be one without a value. */
 bool conf_flags_have(char **argv, const char *flag);
 
 #endif

@@ -21,7 +21,7 @@ enum conf_spelling {
 /* Writes key in a spelling. */
 void conf_name(char name[CONF_NAME_MAX], const char *key, enum conf_spelling spelling);
 
-/* The row that is spelled as the len bytes at name, or -1. */
+/* The row whose name is spelled like the len bytes at name, or -1. */
 int conf_name_find(
     const struct conf_program *program, enum conf_spelling spelling, const char *name, size_t len);
 

@@ -12,8 +12,8 @@ struct conf_value;
 void conf_print_help(const struct conf_program *program, FILE *out);
 
 /*
- * Prints values as a file that could be read again, each under where it came
- * from, but secrets as "(set)" and "(not set)".
+ * Prints values as a file that could be read again, each below a comment that
+ * says where it came from. Secrets are printed as "(set)" or "(not set)".
  */
 void conf_print_values(
     const struct conf_program *program, const struct conf_value *values, FILE *out);

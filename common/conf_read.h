@@ -9,9 +9,9 @@
 struct conf_reading;
 
 /*
- * Reads every source into reading, of which program, again and kept are set and
- * the rest is zeroed. False when there were faults. The values are the caller's to
- * free in either case.
+ * Reads every source into reading. The caller sets program, again and kept; the
+ * rest must be zeroed. False when there were faults. In either case the caller
+ * must free the values.
  */
 bool conf_read(struct conf_reading *reading, char **argv);
 

@@ -22,11 +22,11 @@ struct conf_bytes {
 
 struct conf_reading {
 	const struct conf_program *program;
-	bool again; /* a reload: faults are counted, not told; warnings are left out */
+	bool again; /* a reload: faults are counted, not printed; there are no warnings */
 
 	/*
-	 * Of a configuration file that can be read once only, as a pipe: taken from
-	 * the first reading, lent to those that come later.
+	 * The content of a configuration file that can be read only once, such
+	 * as a pipe: taken from the first reading, lent to the later ones.
 	 */
 	struct conf_bytes kept;
 
@@ -41,23 +41,23 @@ struct conf_reading {
 };
 
 /*
- * Tells on standard error, in one line, what is wrong at place: "FILE:LINE", a
+ * Prints on standard error, in one line, what is wrong at place: "FILE:LINE", a
  * flag, a variable, a path.
  */
 void conf_fault(struct conf_reading *reading, const char *place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same for what may stay as it is. */
+/* The same for what is not an error. */
 void conf_warn(struct conf_reading *reading, const char *place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Writes what to do about the len bytes at name, which are not known. */
+/* Writes what to do about the unknown name of len bytes. */
 void conf_remedy(struct conf_reading *reading, enum conf_spelling spelling, const char *name,
     size_t len, char remedy[CONF_REASON_MAX]);
 
 /*
- * Makes input the value of row, unless a source of higher rank has spoken; it is
- * checked, and what is wrong told, in either case.
+ * Makes input the value of row, unless a source of higher rank has set it. In
+ * either case input is checked and faults are reported.
  */
 void conf_put(struct conf_reading *reading, int row, const struct conf_input *input);
 

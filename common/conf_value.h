@@ -10,7 +10,7 @@
 
 struct conf_row;
 
-/* By rank: a value takes the place of one from an earlier source. */
+/* By rank: a value replaces one from an earlier source. */
 enum conf_source {
 	CONF_FROM_DEFAULT,
 	CONF_FROM_FILE,
@@ -19,7 +19,7 @@ enum conf_source {
 	CONF_FROM_FLAGS
 };
 
-/* What a source says: len bytes at text, and where they stand, for people. */
+/* What a source contains: len bytes at text, and where they are, for people. */
 struct conf_input {
 	enum conf_source source;
 	const char *place;
@@ -33,21 +33,21 @@ struct conf_value {
 	char *place;    /* where it was written */
 	enum conf_source source;
 	unsigned file_line; /* of the file, also when another source won; 0: none */
-	bool faulty;        /* a source said what cannot be; it was told */
+	bool faulty;        /* a source had an invalid value; it was reported */
 };
 
 #define CONF_REASON_MAX 512
 
-/* Writes what row takes: "a whole number from 1 to 65535". */
+/* Writes which values row accepts: "a whole number from 1 to 65535". */
 void conf_value_describe(const struct conf_row *row, char *text, size_t size);
 
 /* Whether text is a word for true or false. */
 bool conf_value_is_bool(const char *text);
 
 /*
- * Makes value of input, whose parts are copied. False, and nothing to be
- * freed, with the reason ("must be …") when row does not take it or
- * memory has run out.
+ * Makes value from input, whose parts are copied. False, with the reason ("must
+ * be …"), when row does not accept it or memory has run out; nothing must be
+ * freed then.
  */
 bool conf_value_init(struct conf_value *value, const struct conf_row *row,
     const struct conf_input *input, char reason[CONF_REASON_MAX]);

@@ -1,13 +1,14 @@
-/* File descriptors, which connections must not take from what the process needs besides. */
+/* File descriptors: connections must not use those that the process needs for other things. */
 #ifndef COMMON_DESCRIPTOR_H
 #define COMMON_DESCRIPTOR_H
 
 #include <stddef.h>
 
 /*
- * How many connections of connectionsMax the limit of open files allows, beside
- * the descriptors that are open now and others that will be. Logs a warning with
- * the figures when these are fewer. At the start, when no connection is there.
+ * How many of connections_max connections the limit of open files allows,
+ * beside the descriptors that are open now and others that will be opened. Logs
+ * a warning with the numbers if it allows fewer. To be called at the start,
+ * before there are connections.
  */
 size_t descriptor_room(size_t connections_max, size_t others);
 

@@ -1,5 +1,5 @@
 /*
- * The log: one JSON object a line on standard error. Levels are the
+ * The log: one JSON object per line on standard error. Levels are the
  * original's: 0 panic, 1 fatal, 2 error, 3 warn, 4 info, 5 debug, 6 trace.
  *
  *	log_info("user created", LOG_INT("userId", id), LOG_STR("requestId", rid));
@@ -10,14 +10,14 @@
  *	 "pid":12,"message":"user created","userId":42,"requestId":"7f3a"}
  *
  * A line is written by one write(2), so that lines of several threads and
- * processes do not mix. A line that standard error does not take, as a full
- * disk, a pipe without its other end or one that nobody reads, is dropped and
- * counted; once lines go through again, one of them says how many were. Who
- * stops reading holds the program up for a moment only.
+ * processes do not mix. A line that standard error does not accept is dropped
+ * and counted: the disk is full, or the pipe is closed or not read. When lines
+ * can be written again, one of them says how many were dropped. A reader that
+ * stops reading delays the program only for a moment.
  *
- * Between log_start and log_stop a thread writes: nobody else waits for the
- * reader at all. It gathers lines for a few milliseconds and keeps up to a
- * megabyte of them; what is over is dropped and counted in the same way.
+ * Between log_start and log_stop a thread writes, and no other thread waits for
+ * the reader. It collects lines for a few milliseconds and keeps up to a
+ * megabyte of them; lines beyond that are dropped and counted in the same way.
  *
  * Any thread, once log_open has returned.
  */
@@ -69,27 +69,28 @@ struct log_field {
 #define LOG_BOOL(key, value)     ((struct log_field){(key), LOG_FIELD_BOOL, "", 0, (value), 0})
 
 /*
- * LOG_MS writes nanoseconds, which are not negative, as milliseconds with three
- * places. LOG_STR with NULL is left out.
+ * LOG_MS writes nanoseconds, which must not be negative, as milliseconds with
+ * three decimal places. LOG_STR with NULL is left out.
  */
 struct log_field log_field_str(const char *key, const char *text);
 
-/* Starts logging in the name of a program, which is borrowed. */
+/* Starts logging for a program, whose name is borrowed. */
 void log_open(const char *program, enum log_level level);
 
 /*
- * Starts the thread that writes, with all signals blocked; without it, for want
- * of memory or threads, lines are written as before. To be called once, by main.
+ * Starts the thread that writes, with all signals blocked. If it cannot be
+ * started, because memory or threads are missing, lines are written as before.
+ * To be called once, by main.
  */
 void log_start(void);
 
 /*
- * Writes what is left, for which the reader is given a moment, and ends the
- * thread; lines that come later are written as before log_start.
+ * Writes what is left, for which it gives the reader a moment, and ends the
+ * thread. Later lines are written as before log_start.
  */
 void log_stop(void);
 
-/* What has become of lines since the start. */
+/* The numbers of lines since the start. */
 struct log_stats {
 	uint64_t lines[LOG_TRACE + 1]; /* written, by level */
 	uint64_t dropped;              /* neither written nor waiting to be */
@@ -101,7 +102,7 @@ void log_get_stats(struct log_stats *stats);
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
-/* Writes a line; message is static text, what varies goes into fields. */
+/* Writes a line. message is static text; what varies belongs in fields. */
 void log_write(
     enum log_level level, const char *message, const struct log_field *fields, size_t count);
 

@@ -1,6 +1,6 @@
 /*
- * Lines of the log of one kind that may come in crowds: one of them in each
- * interval is written, and says how many were left out before it.
+ * Limits log lines of one kind that may come in great numbers: in each interval
+ * one of them is written, and says how many were left out before it.
  *
  *	static struct log_limit limit;
  *	uint64_t left_out;
@@ -20,9 +20,9 @@
 
 #define LOG_LIMIT_INTERVAL_S 10
 
-/* A zeroed one has let no line through yet. */
+/* A zeroed limit has let no line pass yet. */
 struct log_limit {
-	_Atomic(int64_t) next_ns; /* before this, nothing is let through */
+	_Atomic(int64_t) next_ns; /* before this time no line may pass */
 	_Atomic(uint64_t) left_out;
 };
 

@@ -1,6 +1,6 @@
 /*
  * Lines that wait to be written by a thread of their own. Only log.c uses this;
- * there is one queue a process.
+ * there is one queue per process.
  */
 #ifndef COMMON_LOG_QUEUE_H
 #define COMMON_LOG_QUEUE_H
@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 /*
- * Starts the thread, with all signals blocked, which hands whole lines, all
- * that wait, to write. False, and the queue stays closed, when that fails.
+ * Starts the thread, with all signals blocked. It passes all waiting lines,
+ * always whole ones, to write. False when that fails; the queue stays closed.
  */
 bool log_queue_open(void (*write)(const char *lines, size_t len));
 
@@ -20,8 +20,8 @@ bool log_queue_is_open(void);
 bool log_queue_put(const char *line, size_t len);
 
 /*
- * Closes the queue and waits until all is written; not for long, when nobody
- * reads what is written. Does nothing when the queue is closed.
+ * Closes the queue and waits until all lines are written, but only briefly if
+ * nobody reads them. Does nothing when the queue is closed.
  */
 void log_queue_close(void);
 

@@ -1,6 +1,6 @@
 /*
- * Where lines of the log go: standard error, which may be a full disk, a pipe
- * that nobody reads or that has no other end. Only log.c uses this.
+ * Where log lines are written: standard error, which may be a file on a full
+ * disk, or a pipe that is closed or not read. Only log.c uses this.
  *
  * Any thread.
  */
@@ -11,17 +11,18 @@
 #include <stddef.h>
 
 /*
- * Waits until a line can be written, patience_ms at most; less than 0: for ever.
- * False when there is still nobody who reads; the next one who asks does not
- * wait then, until something has been written again.
+ * Waits until a line can be written, at most patience_ms; less than 0: without
+ * limit. False when still nobody reads; later calls then do not wait until
+ * something has been written again.
  */
 bool log_sink_wait(int patience_ms);
 
 /*
- * Writes whole lines, by one write(2) where the system takes it, and gives the
- * bytes of those that were written as a whole. The lines after that are lost.
- * What was written of the first of them ends with the next line's beginning:
- * no line is made of parts of two. Waits for a reader as log_sink_wait does.
+ * Writes whole lines, with one write(2) if the system accepts it, and returns
+ * the number of bytes of those that were written completely. The lines after
+ * them are lost. If one of these was written in part, a line break follows
+ * before the next line, so that no line consists of parts of two. Waits for a
+ * reader as log_sink_wait does.
  */
 size_t log_sink_write(const char *lines, size_t len, int patience_ms);
 

@@ -1,18 +1,19 @@
 /*
- * Metrics, as Prometheus scrapes them: what there is stands in tables of rows,
- * and each row has series, one for each combination of its labels' values.
+ * Metrics, as Prometheus scrapes them. Tables of rows list the metrics. Each
+ * row has series, one for each combination of its labels' values.
  *
  *	metrics          all of a process
  *	  `- metric_set      a table of rows, and who is asked for some of them
  *	       `- metric_series  what is counted, found once and kept by who counts
  *
  * A series is either counted by its owner (metric_series, metric_add,
- * metric_observe) or told at each scrape by the set's collector (metric_put),
- * which suits what is known anyway, and what comes and goes.
+ * metric_observe) or reported at each scrape by the set's collector
+ * (metric_put). The latter suits values that exist anyway, and series that come
+ * and go.
  *
  * Counting costs a few relaxed atomic additions in memory that few threads
- * share: no lock, no allocation, no text. Any thread may call all of this,
- * unless it says otherwise.
+ * share: no lock, no allocation, no text. Any thread may call these functions
+ * unless a comment says otherwise.
  */
 #ifndef COMMON_METRIC_H
 #define COMMON_METRIC_H
@@ -35,7 +36,7 @@ enum metric_type {
 	METRIC_HISTOGRAM
 };
 
-/* What a histogram counts in; Prometheus is told seconds or plain numbers. */
+/* The unit of a histogram; Prometheus gets seconds or plain numbers. */
 enum metric_unit {
 	METRIC_NUMBER,
 	METRIC_NANOSECONDS
@@ -51,7 +52,10 @@ struct metric_row {
 	    *bounds; /* METRIC_HISTOGRAM: of its buckets, in unit, ascending; 0 ends them */
 };
 
-/* Bounds for what takes from 100 µs to 10 s, and for how many share something: 1 to 1024. */
+/*
+ * Bounds for durations from 100 µs to 10 s, and for the number of calls that
+ * share something, 1 to 1024.
+ */
 extern const int64_t metric_duration_bounds[];
 extern const int64_t metric_share_bounds[];
 
@@ -61,13 +65,14 @@ struct metrics *metrics_new(void);
 /* Frees it with all its sets and series, which nobody may use any more, and clears *metrics. */
 void metrics_free(struct metrics **metrics);
 
-/* Adds a table, which is borrowed for good, to the end. NULL without memory. */
+/* Adds a table at the end; it must outlive metrics. NULL without memory. */
 struct metric_set *metrics_add(
     struct metrics *metrics, const struct metric_row *rows, size_t count);
 
 /*
- * Appends all in the text format of Prometheus, version 0.0.4: each row with
- * HELP and TYPE, then its series. One scrape at a time; a second one waits.
+ * Appends all metrics in the text format of Prometheus, version 0.0.4: each row
+ * with HELP and TYPE, then its series. Only one scrape runs at a time; a second
+ * one waits.
  */
 void metrics_write(struct metrics *metrics, struct buf *out);
 
@@ -77,8 +82,8 @@ void metrics_write(struct metrics *metrics, struct buf *out);
 /*
  * The series of a row with these values of its labels, made if it is new; it
  * lives as long as its set. values are copied; NULL where the row has no
- * labels. It takes a lock and compares text: keep what it gives. NULL without
- * memory, which the functions below take for a series that counts nothing.
+ * labels. It takes a lock and compares text, so keep the result. NULL without
+ * memory; the functions below accept NULL and then count nothing.
  */
 struct metric_series *metric_series(
     struct metric_set *set, unsigned row, const char *const *values);
@@ -93,16 +98,16 @@ void metric_observe(struct metric_series *series, int64_t value);
 int64_t metric_read(const struct metric_series *series);
 
 /*
- * Has collect called at each scrape, to tell the series that are not counted
- * by metric_series. It must not block. With NULL nobody is called any more,
- * and once this returns nobody is being called.
+ * Makes each scrape call collect, to report the series that are not counted by
+ * metric_series. collect must not block. With NULL it is no longer called, and
+ * no call of it is running when this returns.
  */
 void metric_set_collect(struct metric_set *set,
     void (*collect)(struct metric_scrape *scrape, void *closure), void *closure);
 
 /*
- * Tells the value of a series of a counter or gauge of the set whose collector
- * calls this; values as in metric_series.
+ * Reports the value of one series of a counter or gauge. To be called by the
+ * collector of its set; values as in metric_series.
  */
 void metric_put(
     struct metric_scrape *scrape, unsigned row, double value, const char *const *values);

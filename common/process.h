@@ -1,6 +1,6 @@
 /*
- * What a daemon asks of the operating system: signals, limits, and to be
- * trusted with less. Called by main, in the main thread.
+ * What a daemon sets up with the operating system: signals, limits, and fewer
+ * privileges. Called by main, in the main thread.
  */
 #ifndef COMMON_PROCESS_H
 #define COMMON_PROCESS_H
@@ -25,7 +25,7 @@ enum process_event {
  *   same user. Builds with AddressSanitizer leave the latter out, whose leak
  *   check is such a debugger.
  *
- * What the platform refuses is left out: none of it is needed to serve.
+ * What the platform refuses is skipped: none of it is necessary to serve.
  */
 void process_init(void);
 

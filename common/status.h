@@ -1,7 +1,7 @@
 /*
- * How a call ends: one of gRPC's sixteen codes, the same across every
- * boundary, and beside it what people and programs are told. The names in
- * __asm__ are explained in common/arena.h.
+ * How a call ends: one of gRPC's sixteen codes, the same across every boundary,
+ * and beside it texts for people and for programs. The names in __asm__ are
+ * explained in common/arena.h.
  */
 #ifndef COMMON_STATUS_H
 #define COMMON_STATUS_H
@@ -42,7 +42,7 @@ enum status_code {
 #undef STATUS_ENUM
 };
 
-/* "NOT_FOUND"; "UNKNOWN" for a number that is no code. */
+/* "NOT_FOUND"; "UNKNOWN" for a number that is not a code. */
 const char *status_name(enum status_code code) __asm__("rpc_status_name");
 
 /* One fault of a request: where, and what would be right. */
@@ -54,36 +54,37 @@ struct violation {
 #define ERROR_TEXT_MAX 512
 
 /*
- * An error on its way to the caller. A zeroed error is none (STATUS_OK).
- * What the log may say (detail) is kept apart from what the client may see.
+ * An error on its way to the caller. A zeroed error means no error (STATUS_OK).
+ * What only the log may contain (detail) is separate from what the client may
+ * see.
  */
 struct error {
 	enum status_code code;
-	const char *reason;           /* static word for programs, or NULL */
+	const char *reason;           /* a static word for programs, or NULL */
 	char message[ERROR_TEXT_MAX]; /* for the client's people */
-	char detail[ERROR_TEXT_MAX];  /* for the log only; empty when there is no more to say */
+	char detail[ERROR_TEXT_MAX];  /* for the log only; may be empty */
 	uint32_t retry_after_ms;      /* 0: not said */
 	struct violation *violations; /* in the arena given to error_violation */
 	size_t violation_count;
 };
 
 /*
- * Fills error, of which everything before is forgotten, and returns code, so
- * that a function can end with return error_set(…). error may be NULL; what
- * is formatted may be error's own. Longer text is cut, invalid UTF-8 becomes
- * question marks: in error_detail and error_violation too.
+ * Fills error, replacing everything in it, and returns code, so that a function
+ * can end with return error_set(…). error may be NULL; the arguments may be
+ * texts of error itself. Longer text is cut, and invalid UTF-8 becomes question
+ * marks. The same is true for error_detail and error_violation.
  */
 enum status_code error_set(struct error *error, enum status_code code, const char *reason,
     const char *format, ...) __asm__("rpc_error_set") __attribute__((format(printf, 4, 5)));
 
-/* Says more for the log alone. */
+/* Sets the detail, which only the log contains. */
 void error_detail(struct error *error, const char *format, ...) __asm__("rpc_error_detail")
     __attribute__((format(printf, 2, 3)));
 
 /*
- * Adds a fault of the request and makes error an INVALID_ARGUMENT with reason
- * INVALID_FIELDS if it was none yet. field is copied into arena, as is the
- * description. Past 100 violations further ones are not kept.
+ * Adds a fault of the request, and makes error an INVALID_ARGUMENT with reason
+ * INVALID_FIELDS if it was not one yet. field and the description are copied
+ * into arena. Only the first 100 violations are kept.
  */
 void error_violation(struct error *error, struct arena *arena, const char *field,
     const char *format, ...) __asm__("rpc_error_violation") __attribute__((format(printf, 4, 5)));

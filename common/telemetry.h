@@ -31,11 +31,11 @@ struct telemetry {
 	struct telemetry_options options;
 };
 
-/* The rows that it adds first, for the documentation. */
+/* The rows that telemetry_open adds first, for the documentation. */
 extern const struct metric_row telemetry_rows[];
 extern const size_t telemetry_row_count;
 
-/* For conf_program.check: whether the values of these keys fit; error names the key. */
+/* For conf_program.check: whether the values of these keys are valid; error names the key. */
 bool telemetry_check(const char *admin_listen, const char *otlp_endpoint, const char *sample_ratio,
     struct error *error);
 
@@ -43,7 +43,7 @@ bool telemetry_check(const char *admin_listen, const char *otlp_endpoint, const 
 enum status_code telemetry_open(
     struct telemetry *telemetry, const struct telemetry_options *options, struct error *error);
 
-/* Sends what spans are left and frees all. Nobody may count any more. Zeroed is fine. */
+/* Sends the spans that are left and frees everything. Nobody may count any more. Zeroed is fine. */
 void telemetry_close(struct telemetry *telemetry);
 
 #endif

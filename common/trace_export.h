@@ -1,10 +1,10 @@
 /*
  * Spans on their way to a collector: OTLP over HTTP with JSON
- * (opentelemetry.io/docs/specs/otlp), by a thread of its own. A span that does
- * not fit its queue is dropped, and one that the collector does not take is
- * lost, since work must not wait for those who watch it; both are counted. A
- * message that the collector cannot take now is sent again, when it says, for a
- * minute.
+ * (opentelemetry.io/docs/specs/otlp), sent by a separate thread. A span that
+ * does not fit its queue is dropped, and one that the collector does not accept
+ * is lost, because work must not wait for monitoring; both are counted. A
+ * message that the collector cannot accept now is sent again for a minute, at
+ * the times that the collector names.
  */
 #ifndef COMMON_TRACE_EXPORT_H
 #define COMMON_TRACE_EXPORT_H
@@ -51,12 +51,12 @@ struct trace_exporter_options {
 	const char *version;  /* service.version; likewise */
 };
 
-/* For conf_program.check: whether it is "" or a URL. error names the key, which is otlpEndpoint. */
+/* For conf_program.check: whether endpoint is "" or a URL. error names the key, otlpEndpoint. */
 bool trace_check_endpoint(const char *endpoint, struct error *error);
 
 /*
  * Starts the thread, with all signals blocked. Does not connect yet. Without an
- * endpoint *exporter is NULL; so it is on failure, which is told in error.
+ * endpoint *exporter is NULL. On failure it is NULL too, and error says why.
  */
 enum status_code trace_exporter_start(struct trace_exporter **exporter,
     const struct trace_exporter_options *options, struct error *error);
@@ -64,7 +64,7 @@ enum status_code trace_exporter_start(struct trace_exporter **exporter,
 /* Takes a copy of the span. exporter NULL is fine. Any thread; never blocks. */
 void trace_export(struct trace_exporter *exporter, const struct trace_span *span);
 
-/* What has become of spans. All zero for NULL. Any thread. */
+/* The numbers of spans by result. All zero for NULL. Any thread. */
 struct trace_export_stats {
 	uint64_t exported; /* the collector took them */
 	uint64_t rejected; /* it took the message that they were in, but not them */
@@ -76,8 +76,8 @@ void trace_export_get_stats(
     const struct trace_exporter *exporter, struct trace_export_stats *stats);
 
 /*
- * Sends what waits, for which the collector is given a second or two, ends the
- * thread and clears *exporter. NULL is fine.
+ * Sends the waiting spans, for which it gives the collector a second or two,
+ * ends the thread and clears *exporter. NULL is fine.
  */
 void trace_exporter_stop(struct trace_exporter **exporter);
 

@@ -7,8 +7,8 @@
 struct buf;
 
 /*
- * Appends an ExportTraceServiceRequest. unix_offset_ns is what makes Unix time
- * of a time on clock_now_ns.
+ * Appends an ExportTraceServiceRequest. unix_offset_ns is added to a time of
+ * clock_now_ns to get Unix time.
  */
 void trace_otlp_write(struct buf *out, const struct trace_exporter_options *options,
     const struct trace_span *spans, size_t count, int64_t unix_offset_ns);

@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 /*
- * Length of the valid sequence that begins at text, of which left bytes (at
- * least 1) are there; 0 when there is none.
+ * Length of the valid sequence at the beginning of text, which has left bytes
+ * (at least 1); 0 when there is none.
  */
 static inline size_t
 utf8_sequence_len(const void *text, size_t left)
