@@ -11,10 +11,10 @@ struct gw_request;
 void gw_access_error(
     const struct gw_request *request, const char *message, const struct error *error);
 
-/* The same for one that nobody could serve now, as 503 and 504 say: one line of many. */
+/* The same for a request that nobody could serve now (503, 504): only some of them are logged. */
 void gw_access_unserved(const struct gw_request *request, const struct error *error);
 
-/* Logs and counts a request that was refused with that status before it came to be answered. */
+/* Logs and counts a request that was refused with status before the handler was called. */
 void gw_access_refused(h2o_req_t *req, int status);
 
 void gw_access_register(h2o_pathconf_t *pathconf);

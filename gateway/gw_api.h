@@ -1,7 +1,7 @@
 /*
- * How the gateway offers what the services behind it offer: who they are, the
- * channel to each, limits. Never changes between gw_api_connect and gw_api_close:
- * all threads read it.
+ * What the gateway knows of its configuration: the services, the channel to
+ * each, limits. Does not change between gw_api_connect and gw_api_close, so
+ * that all threads may read it.
  */
 #ifndef GATEWAY_GW_API_H
 #define GATEWAY_GW_API_H
@@ -20,7 +20,7 @@ struct rpc_tls;
 
 struct gw_api {
 	struct gw_backends backends;
-	struct rpc_tls *tls; /* of their channels; NULL: without */
+	struct rpc_tls *tls; /* of their channels; NULL: no TLS */
 	struct gw_rules rules;
 
 	uint32_t request_timeout_ms;
@@ -32,25 +32,25 @@ struct gw_api {
 };
 
 /*
- * Reads what conf says, certificates too, and connects to nobody yet. On failure
- * nothing is left open and error says what is wrong.
+ * Reads conf and the certificates; does not connect yet. On failure nothing is
+ * left open and error says what is wrong.
  */
 enum status_code gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error);
 
-/* Connects to the services, in the background. After a failure, too, gw_api_close is due. */
+/* Connects to the services in the background. gw_api_close must be called after a failure too. */
 enum status_code gw_api_connect(struct gw_api *api, const struct conf *conf, struct error *error);
 
-/* Reads the certificates again. On failure all stays as it was. Thread of main. */
+/* Reads the certificates again. On failure nothing changes. Main thread only. */
 enum status_code gw_api_reload_tls(struct gw_api *api, struct error *error);
 
-/* The most bytes that the body of a request for route may have. */
+/* Maximum size of the body of a request for route. */
 static inline size_t
 gw_api_body_max(const struct gw_api *api, const struct route *route)
 {
 	return route->method->rule->bulk != NULL ? api->bulk_body_max_bytes : api->body_max_bytes;
 }
 
-/* Closes the channels first: no thread may make calls any more. A zeroed one is fine. */
+/* Closes the channels first: no thread may make calls any more. A zeroed api is fine. */
 void gw_api_close(struct gw_api *api);
 
 #endif

@@ -12,11 +12,12 @@
 
 struct rpc_channel;
 
-/* The name of the one without a package. */
+/* The name of the service without a package. */
 #define GW_BACKEND_DEFAULT "default"
 
 struct gw_backend {
-	char *package;               /* it and those below it; empty: all that are no other's */
+	char *
+	    package; /* this package and those below it; empty: all that belong to no other service */
 	char *urls;                  /* with commas */
 	size_t index;                /* in the list */
 	struct rpc_channel *channel; /* of gw_api */
@@ -28,20 +29,20 @@ struct gw_backends {
 };
 
 /*
- * Reads entries with commas between, each a URL or PACKAGE=URL; those of one package
- * are of one service. On failure error names the entry and what would be right, and
- * *backends is empty.
+ * Reads entries separated by commas, each a URL or PACKAGE=URL. Entries with
+ * the same package belong to one service. On failure error names the entry and
+ * what would be right, and *backends is empty.
  */
 enum status_code gw_backends_read(
     struct gw_backends *backends, const char *text, struct error *error);
 
-/* Frees the list. Zeroed ones are fine. */
+/* Frees the list. A zeroed list is fine. */
 void gw_backends_free(struct gw_backends *backends);
 
 /* For people: the package, or GW_BACKEND_DEFAULT. */
 const char *gw_backend_name(const struct gw_backend *backend);
 
-/* Who serves a package: "account.v1". NULL when nobody does. */
+/* The service for a package such as "account.v1". NULL when there is none. */
 const struct gw_backend *gw_backends_find(const struct gw_backends *backends, const char *package);
 
 #endif

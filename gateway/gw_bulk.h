@@ -7,7 +7,7 @@
 struct buf;
 struct route;
 
-/* Writes the answer of a bulk binding and gives its HTTP status, the overall one. */
+/* Writes the answer of a bulk binding and returns its overall HTTP status. */
 int gw_bulk_write(struct buf *out, const struct route *route, const ProtobufCMessage *response);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * What is known of what the services offer, and the view of it by which requests
- * are answered. A service's set comes from the file that pins all of them, from the
- * cache, or from the service itself (gw_reflect.h); one that does not compile, or that
- * does not go together with what the others offer, is refused whole, and what was known
- * before stays.
+ * What the gateway knows about the services' offers, and the view that is made
+ * from it, which requests use. A service's descriptor set comes from the file
+ * that pins all of them, from the cache, or from the service itself
+ * (gw_reflect.h). A set that does not compile, or that conflicts with the
+ * offers of other services, is refused as a whole, and the previous one stays.
  *
  *	MISSING -> CURRENT <-> REFUSED
  *	CACHED  -> CURRENT
@@ -26,16 +26,16 @@ struct gw_view;
 
 enum gw_catalog_state {
 	GW_CATALOG_MISSING, /* nothing is known yet */
-	GW_CATALOG_CACHED,  /* as it was when a gateway heard of it last */
-	GW_CATALOG_CURRENT, /* as the service or the pin says */
-	GW_CATALOG_REFUSED, /* the newest was; what was known before serves on, if anything was */
+	GW_CATALOG_CACHED,  /* the last one that a gateway stored */
+	GW_CATALOG_CURRENT, /* the one that the service or the pinning file has */
+	GW_CATALOG_REFUSED, /* the newest was refused; the previous one is used, if there is one */
 	GW_CATALOG_STATES
 };
 
-/* How a service stands. */
+/* The state of a service's descriptors. */
 struct gw_catalog_status {
 	enum gw_catalog_state state;
-	bool known;                   /* something serves */
+	bool known;                   /* there is a set in use */
 	char digest[RPC_DIGEST_SIZE]; /* of that */
 	uint64_t adopted;             /* sets of the service, since the start */
 	uint64_t refused;
@@ -46,8 +46,9 @@ extern bool (*const gw_catalog_start_checks[])(
     const struct conf *conf, const char *command, struct error *error);
 
 /*
- * Reads the descriptors that conf names, or what the cache has. On failure *catalog
- * is NULL and error says what is wrong. api is borrowed until gw_catalog_close.
+ * Reads the descriptors that conf names, or those in the cache. On failure
+ * *catalog is NULL and error says what is wrong. api is borrowed until
+ * gw_catalog_close.
  */
 enum status_code gw_catalog_open(struct gw_catalog **catalog, const struct gw_api *api,
     const struct conf *conf, struct error *error);
@@ -55,10 +56,10 @@ enum status_code gw_catalog_open(struct gw_catalog **catalog, const struct gw_ap
 /* Clears *catalog. NULL is fine. */
 void gw_catalog_close(struct gw_catalog **catalog);
 
-/* Whether the services are not to be asked. */
+/* True when the descriptors are pinned by a file: the services are not asked. */
 bool gw_catalog_is_pinned(const struct gw_catalog *catalog);
 
-/* The view as it is now, which the caller holds from now on. Any thread. */
+/* The current view; the caller must release it. Any thread. */
 struct gw_view *gw_catalog_view(struct gw_catalog *catalog);
 
 /* Any thread. */
@@ -66,14 +67,14 @@ void gw_catalog_get_status(
     struct gw_catalog *catalog, const struct gw_backend *backend, struct gw_catalog_status *status);
 
 /*
- * Takes the set that a service has: then the view has changed, unless it is the one
- * that serves. INVALID_ARGUMENT when it is refused, for which error says why; other
- * failures say nothing of the set. One thread at a time.
+ * Adopts the set that a service has. On success the view has changed, unless
+ * the set was in use already. INVALID_ARGUMENT when the set is refused; error
+ * says why. Other failures say nothing about the set. One thread at a time.
  */
 enum status_code gw_catalog_adopt(struct gw_catalog *catalog, const struct gw_backend *backend,
     const uint8_t *set, size_t len, struct error *error);
 
-/* What serves is what the service has. */
+/* Notes that the set in use is the one that the service has. */
 void gw_catalog_confirm(struct gw_catalog *catalog, const struct gw_backend *backend);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * A body in chunks (RFC 9112 section 7.1), decoded as it comes: every byte of
- * its framing is held to the grammar. Extensions and trailers are checked,
- * bounded and dropped. Any thread.
+ * A chunked body (RFC 9112 section 7.1), decoded as it arrives. Every byte of
+ * its framing must match the grammar. Extensions and trailers are checked,
+ * limited in size and dropped. Any thread.
  */
 #ifndef GATEWAY_GW_CHUNK_H
 #define GATEWAY_GW_CHUNK_H
@@ -9,12 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Largest line of a chunk's size and extensions, and of a trailer. */
+/* Maximum length of the line with a chunk's size and extensions, and of a trailer. */
 #define GW_CHUNK_LINE_MAX 4096
 
 /*
- * Extensions of a body may take so many bytes more than what the body holds:
- * signatures of each chunk pass, work made of nothing does not.
+ * The extensions of a body may have this many bytes more than the body itself:
+ * enough for a signature in each chunk, but not for extensions without data
+ * that only make work.
  */
 #define GW_CHUNK_EXTENSIONS_MAX 16384
 
@@ -27,7 +28,7 @@ enum gw_chunk_state {
 	GW_CHUNK_TRAILER
 };
 
-/* Zeroed: nothing has come yet. */
+/* Zeroed: nothing has arrived yet. */
 struct gw_chunk {
 	enum gw_chunk_state state;
 	uint64_t left;      /* of the data of this chunk */
@@ -42,15 +43,15 @@ enum gw_chunk_result {
 	GW_CHUNK_UNFINISHED,
 	GW_CHUNK_WHOLE,
 	GW_CHUNK_BROKEN,
-	GW_CHUNK_TOO_LARGE /* the body holds more than max_bytes, or says that it will */
+	GW_CHUNK_TOO_LARGE /* the body has more than max_bytes, or announces more */
 };
 
 /*
- * Goes on decoding in place. data begins with the body_len bytes that were
- * decoded before; then come bytes as they were sent, to *len. Afterwards the
- * decoded ones are more, what could not be decoded yet follows them, and *len
- * is less by what was framing. After GW_CHUNK_WHOLE it follows the body, and
- * belongs to the next request.
+ * Continues decoding in place. data begins with the body_len bytes that were
+ * decoded before; the bytes after them, up to *len, are as they were sent.
+ * Afterwards body_len has grown, the bytes that cannot be decoded yet follow,
+ * and *len is smaller because the framing was removed. After GW_CHUNK_WHOLE the
+ * bytes that follow the body belong to the next request.
  */
 enum gw_chunk_result gw_chunk_decode(
     struct gw_chunk *chunk, char *data, size_t *len, size_t max_bytes);

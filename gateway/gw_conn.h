@@ -1,11 +1,13 @@
 /*
- * A connection, beside what the HTTP library keeps of it: accepted here, cut
- * when it is too slow or resets too many of its streams. Thread of its loop.
+ * A connection: what the HTTP library does not keep of it. It is accepted here,
+ * and cut when it is too slow or resets too many of its streams. Thread of its
+ * loop.
  *
  *	SNIFFED -> HTTP/1 or HTTP/2 -> LINGERING -> freed when its socket is closed
  *
- * SNIFFED, while it is not known which of the two it is, only with http2 on.
- * LINGERING only after an error that was answered before all was read.
+ * SNIFFED, while it is not yet known which of the two it is, exists only with
+ * http2 on. LINGERING exists only after an error that was answered before the
+ * whole request was read.
  */
 #ifndef GATEWAY_GW_CONN_H
 #define GATEWAY_GW_CONN_H
@@ -22,7 +24,7 @@ enum gw_conn_phase {
 	GW_CONN_HEAD,     /* for the rest of its head */
 	GW_CONN_BODY,     /* for the rest of its body */
 	GW_CONN_BUSY,     /* for nothing: a request is being answered */
-	GW_CONN_LINGERING /* for the end of what it sends to no purpose */
+	GW_CONN_LINGERING /* for the end of data that will be ignored */
 };
 
 struct gw_http2;
@@ -36,7 +38,7 @@ struct gw_conn {
 	struct timeval connected_at;
 	bool sniffed;
 	struct gw_http2 *http2; /* NULL: HTTP/1, or not known yet */
-	bool cut;               /* what it still brings is not worth an answer */
+	bool cut;               /* what still arrives is not answered */
 	struct gw_watch watch;
 	int linger_fd;        /* a second descriptor of the socket; -1: it does not linger */
 	uint64_t requests;    /* that have ended */
@@ -44,44 +46,47 @@ struct gw_conn {
 	unsigned resets;      /* streams that ended before their answer, less those answered */
 	unsigned descriptors; /* that it has room for, see gw_room.h */
 
-	/* What the last sweep found, and when it found it first. */
+	/* What the last sweep found, and since when it has found that. */
 	enum gw_conn_phase phase;
 	uint64_t phase_requests;
 	int64_t phase_since_ns;
-	struct gw_patience patience; /* until its client takes what was written */
+	struct gw_patience patience; /* for its client to take what was written */
 };
 
-/* Accepts what waits at the loop's listener. The callback of its socket. */
+/* Accepts the connections that wait at the loop's listener. The callback of its socket. */
 void gw_conn_accept(h2o_socket_t *listener, const char *err);
 
 /* The connection of a request. */
 struct gw_conn *gw_conn_of(const h2o_req_t *req);
 
-/* A request of the connection has begun to be answered; it has ended, with its answer or before it. */
+/*
+ * To be called when the handler begins to answer a request of the connection;
+ * and when that request ends, answered or not.
+ */
 void gw_conn_request_begun(struct gw_conn *conn);
 void gw_conn_request_ended(struct gw_conn *conn, bool answered);
 
-/* A stream has ended which was no request that began to be answered. */
+/* To be called when a stream ends whose request never reached the handler. */
 void gw_conn_stream_ended(struct gw_conn *conn);
 
 /*
  * To be called before an error is answered while the client may still be
- * sending. When the library closes the connection, what comes is read and
- * thrown away for a moment, as closing with bytes unread would reset the
- * connection, and the client might never see the answer (RFC 9112 section 9.6).
+ * sending. When the library closes the connection, arriving data is read and
+ * discarded for a moment. Closing with unread bytes would reset the connection,
+ * and the client might never see the answer (RFC 9112 section 9.6).
  */
 void gw_conn_linger(struct gw_conn *conn);
 
-/* Makes it the one of its loop that was used last. */
+/* Marks it as the most recently used connection of its loop. */
 void gw_conn_touch(struct gw_conn *conn);
 
-/* True when it waits for nothing but a request, and nothing of one has come. */
+/* True when it waits for a request of which nothing has arrived. */
 bool gw_conn_is_idle(const struct gw_conn *conn);
 
-/* Ends the connection, whatever it does. It is closed when its socket tells so. */
+/* Ends the connection in any state. It is closed when its socket reports that. */
 void gw_conn_cut(struct gw_conn *conn);
 
-/* The same, and counts it by the reason. Nothing for one that was ended already. */
+/* The same, and counts the reason. Does nothing if it was ended already. */
 void gw_conn_end(struct gw_conn *conn, enum gw_conn_end why);
 
 #endif

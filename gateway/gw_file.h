@@ -6,7 +6,7 @@
 
 struct buf;
 
-/* Appends what a file holds. NULL, or why it can't be read, as static text. */
+/* Appends the content of a file. Returns NULL, or static text that says why it cannot be read. */
 const char *gw_file_read(struct buf *bytes, const char *path);
 
 #endif

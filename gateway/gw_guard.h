@@ -1,9 +1,9 @@
 /*
- * The HTTP/1 framing guard: finds where a request ends, by the letter of RFC 9112
- * (sections 2 to 7), and refuses what another server on the way may have read
- * another end of. The HTTP library takes such requests, and hides from handlers
- * what they look like; so it is given only what the guard has found to be a whole
- * request, and is never shown chunks. Any thread.
+ * The HTTP/1 framing guard: finds the end of a request exactly as RFC 9112
+ * (sections 2 to 7) defines it, and refuses a request for which another server
+ * on the way may have found a different end. The HTTP library accepts such
+ * requests and does not show handlers what they look like. So it gets only what
+ * the guard has found to be a whole request, and never sees chunks. Any thread.
  */
 #ifndef GATEWAY_GW_GUARD_H
 #define GATEWAY_GW_GUARD_H
@@ -17,7 +17,7 @@
 
 struct error;
 
-/* Most headers of a request; the library takes no more. */
+/* Maximum number of headers of a request; the library accepts no more. */
 #define GW_GUARD_HEADERS_MAX 100
 
 /* A part of the request's bytes. */
@@ -51,10 +51,10 @@ enum gw_guard_refusal {
 	GW_GUARD_UNKNOWN_VERSION      /* 505 */
 };
 
-/* What is known of the request whose bytes come. */
+/* What is known of the request that is arriving. */
 struct gw_guard {
 	size_t head_max_bytes;
-	size_t body_max_bytes; /* for the caller to set after GW_GUARD_HEAD */
+	size_t body_max_bytes; /* the caller sets it after GW_GUARD_HEAD */
 
 	enum gw_guard_step step;
 	enum gw_guard_refusal refusal;
@@ -71,7 +71,7 @@ struct gw_guard {
 	size_t head_len; /* with the empty line at its end */
 	size_t size;     /* after GW_GUARD_WHOLE: of head and body, as the library may see them */
 
-	/* For the guard alone. */
+	/* Private to the guard. */
 	bool line_skipped; /* an empty one, before the request */
 	bool close;
 	bool keep_alive;
@@ -97,20 +97,21 @@ enum gw_guard_result {
 };
 
 /*
- * Looks at a request as far as it has come. data has all bytes since
- * gw_guard_init, as the call before has left them, and more after them, *len in
- * all. They are changed in place, and *len becomes less: chunks are decoded, and
- * the header that announced them says Content-Length then; Expect is taken out.
+ * Checks a request as far as it has arrived. data has all bytes since
+ * gw_guard_init, as the previous call left them, followed by new ones; *len
+ * bytes in all. They are changed in place, and *len becomes smaller: chunks are
+ * decoded, the header that announced them is replaced by Content-Length, and
+ * Expect is removed.
  */
 enum gw_guard_result gw_guard_read(struct gw_guard *guard, char *data, size_t *len);
 
-/* How many bytes of the body are known to be missing; 0: it is not known, or none. */
+/* The number of bytes of the body that are still missing; 0: none, or not known. */
 size_t gw_guard_missing(const struct gw_guard *guard, size_t len);
 
-/* The value of a header that is there once, after GW_GUARD_HEAD; data NULL when it is not. */
+/* After GW_GUARD_HEAD: the value of a header that occurs exactly once; otherwise data is NULL. */
 struct gw_line gw_guard_header(const struct gw_guard *guard, const char *data, const char *name);
 
-/* Says in error why the request is refused. Gives the HTTP status. */
+/* Fills error with the reason for the refusal and returns the HTTP status. */
 int gw_guard_explain(const struct gw_guard *guard, struct error *error);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * The head of an HTTP/2 request, as its fields come. nghttp2 has refused what RFC
- * 9113 calls malformed by itself; this is what it leaves to the program, and the
- * limits that the guard has for HTTP/1 (gw_guard.h). Any thread.
+ * The head of an HTTP/2 request, field by field. nghttp2 itself refuses most of
+ * what RFC 9113 calls malformed. Here are the checks that it leaves to the
+ * program, and the limits that the guard has for HTTP/1 (gw_guard.h). Any
+ * thread.
  */
 #ifndef GATEWAY_GW_HEAD_H
 #define GATEWAY_GW_HEAD_H
@@ -12,7 +13,7 @@
 
 #include "gateway/gw_guard.h"
 
-/* Zeroed: no field has come yet. */
+/* Zeroed: no field has arrived yet. */
 struct gw_head {
 	size_t size; /* as it would be on HTTP/1 */
 	unsigned headers;
@@ -24,14 +25,17 @@ struct gw_head {
 	size_t length;     /* Content-Length; 0: there is none */
 };
 
-/* Puts a field where the library has it; all is copied. What is beyond the limits is only counted. */
+/*
+ * Stores a field where the library keeps it; everything is copied. Fields
+ * beyond the limits are only counted.
+ */
 void gw_head_put(struct gw_head *head, h2o_req_t *req, h2o_iovec_t name, h2o_iovec_t value,
     size_t head_max_bytes);
 
-/* What is wrong with a head that is whole, or NULL. */
+/* What is wrong with a complete head, or NULL. */
 const char *gw_head_problem(const struct gw_head *head, const h2o_req_t *req);
 
-/* Which of the limits it passes. */
+/* Which of the limits the head exceeds. */
 enum gw_guard_refusal gw_head_refusal(
     const struct gw_head *head, const h2o_req_t *req, size_t head_max_bytes);
 

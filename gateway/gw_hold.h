@@ -1,7 +1,8 @@
 /*
- * A loop's hold of a view. The current one is for the requests that begin; an older
- * one goes with the last request that began with it, so that a view that is
- * replaced disturbs nobody. Thread of its loop, unless it says otherwise.
+ * A loop's reference to a view. New requests use the current hold. An older one
+ * is freed with the last request that began with it, so that replacing a view
+ * does not disturb any request. Thread of its loop, unless a comment says
+ * otherwise.
  */
 #ifndef GATEWAY_GW_HOLD_H
 #define GATEWAY_GW_HOLD_H
@@ -21,16 +22,16 @@ struct gw_hold {
 /* A hold of the view, or NULL without memory. Any thread. */
 struct gw_hold *gw_hold_new(struct gw_view *view);
 
-/* Frees it and clears *hold; nobody may use it any more. NULL is fine. Any thread. */
+/* Frees the hold and clears *hold; nobody may use it any more. NULL is fine. Any thread. */
 void gw_hold_free(struct gw_hold **hold);
 
-/* The current one, for a request that begins. */
+/* Returns the current hold, for a new request. */
 struct gw_hold *gw_hold_take(struct gw_loop *loop);
 
-/* The request has ended. */
+/* To be called when the request has ended. */
 void gw_hold_drop(struct gw_loop *loop, struct gw_hold *hold);
 
-/* Makes a hold that was sent to the loop its current one. The callback of the loop's receiver. */
+/* Makes a hold that was sent to the loop the current one. The callback of the loop's receiver. */
 void gw_hold_receive(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * A connection of HTTP/2, by nghttp2. The HTTP library has an HTTP/2 of its own,
- * whose version in Debian nobody maintains: it bounds neither time nor memory of
- * a stream, and serves requests that RFC 9113 calls malformed. Streams become
- * requests of the library's (gw_stream.h), so that all else is as with HTTP/1.
- * Thread of the connection's loop.
+ * An HTTP/2 connection, with nghttp2. The HTTP library has its own HTTP/2, but
+ * nobody maintains Debian's version of it: it limits neither the time nor the
+ * memory of a stream, and serves requests that RFC 9113 calls malformed.
+ * Streams become requests of the library (gw_stream.h), so that everything else
+ * is the same as with HTTP/1. Thread of the connection's loop.
  */
 #ifndef GATEWAY_GW_HTTP2_H
 #define GATEWAY_GW_HTTP2_H

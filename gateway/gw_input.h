@@ -1,6 +1,6 @@
 /*
- * From what an HTTP request says to the input message of a method. Any
- * thread; knows nothing of connections.
+ * Makes the input message of a method from an HTTP request. Any thread; knows
+ * nothing about connections.
  */
 #ifndef GATEWAY_GW_INPUT_H
 #define GATEWAY_GW_INPUT_H
@@ -23,9 +23,9 @@ struct gw_input {
 };
 
 /*
- * Makes the message, in arena. Gives 0, or the HTTP status to answer with, for
- * which error says why: 400, 413, 415. *page_given tells whether the client asked
- * for a page of a list.
+ * Makes the message, in arena. Returns 0, or the HTTP status to answer with
+ * (400, 413, 415); error says why. *page_given says whether the client
+ * requested a page of a list.
  */
 int gw_input_read(const struct gw_input *input, const struct gw_api *api, struct arena *arena,
     ProtobufCMessage **message, bool *page_given, struct error *error);

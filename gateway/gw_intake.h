@@ -1,14 +1,15 @@
 /*
- * What comes in on a connection of HTTP/1. It is read here, past the guard
- * (gw_guard.h), and the library gets whole requests alone: it never waits for the
- * rest of one, sees no chunks, and answers nothing by itself. A request that is
- * refused becomes one that the library can read, and the handler answers it.
- * Thread of the connection's loop.
+ * Reads an HTTP/1 connection. All bytes pass the guard (gw_guard.h), and the
+ * library gets only whole requests: it never waits for the rest of one, sees no
+ * chunks, and answers nothing by itself. A refused request is replaced by one
+ * that the library can read, and the handler answers it. Thread of the
+ * connection's loop.
  *
  *	IDLE -> HEAD -> BODY -> BUSY -> IDLE
  *
- * BUSY while the library has a request. Nothing is read then: what a client sends
- * ahead waits in its socket, but for some KiB that came together with the request.
+ * BUSY while the library has a request. Nothing is read then: what a client
+ * sends in advance waits in its socket, except some KiB that arrived together
+ * with the request.
  */
 #ifndef GATEWAY_GW_INTAKE_H
 #define GATEWAY_GW_INTAKE_H
@@ -21,10 +22,11 @@
 struct gw_conn;
 
 struct gw_intake {
-	h2o_buffer_t *raw;          /* what the library has not got yet */
-	h2o_socket_cb library_read; /* the library's callback of the socket, to hand over by */
+	h2o_buffer_t *raw; /* what the library has not received yet */
+	h2o_socket_cb
+	    library_read; /* the library's callback of the socket, used to pass requests to it */
 	h2o_timeout_entry_t resume; /* linked when a request has ended */
-	struct gw_guard guard;      /* of the request that comes, or that the library has */
+	struct gw_guard guard;      /* of the request that is arriving, or that the library has */
 	bool busy;
 };
 
@@ -38,13 +40,13 @@ enum gw_intake_phase {
 
 void gw_intake_init(struct gw_intake *intake);
 
-/* Once more is fine. */
+/* Calling it twice is fine. */
 void gw_intake_fini(struct gw_intake *intake);
 
-/* Gives the connection's socket, with what was read from it already, to the library's HTTP/1. */
+/* Passes the connection's socket, with what was already read from it, to the library's HTTP/1. */
 void gw_intake_begin(struct gw_conn *conn);
 
-/* A request of the connection has ended: the next one may come. */
+/* To be called when a request of the connection has ended: the next one may begin. */
 void gw_intake_request_ended(struct gw_conn *conn);
 
 enum gw_intake_phase gw_intake_phase(const struct gw_intake *intake);

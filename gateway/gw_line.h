@@ -1,6 +1,6 @@
 /*
- * Lines of an HTTP/1 message: of its head, of chunks and of trailers (RFC 9112
- * sections 2.2 and 5). A line ends with CR and LF; nothing else ends one. Any
+ * Lines of an HTTP/1 message: in its head, in chunks and in trailers (RFC 9112
+ * sections 2.2 and 5). A line ends with CR and LF, and with nothing else. Any
  * thread.
  */
 #ifndef GATEWAY_GW_LINE_H
@@ -17,8 +17,8 @@ struct gw_line {
 
 enum gw_line_result {
 	GW_LINE_WHOLE,
-	GW_LINE_UNFINISHED, /* its end has not come yet */
-	GW_LINE_BROKEN      /* it ends with LF alone, or has another CR */
+	GW_LINE_UNFINISHED, /* its end has not arrived yet */
+	GW_LINE_BROKEN      /* it ends with LF only, or has another CR */
 };
 
 /*
@@ -36,18 +36,21 @@ bool gw_line_is_token(const char *text, size_t len);
 /* True when text is word, which is in lower case, without regard to case. */
 bool gw_line_is(struct gw_line text, const char *word);
 
-/* True for a host, with a port or not, which may be empty: no character of it is in no host, a user's @ included. */
+/*
+ * True for a host with or without a port, possibly empty: all its characters
+ * may occur in a host, so @ may not.
+ */
 bool gw_line_is_host(struct gw_line text);
 
 /* Text without the blanks and tabs around it. */
 struct gw_line gw_line_trim(struct gw_line text);
 
-/* Takes the next element off a list with commas, trimmed. False at its end. */
+/* Removes the next element, trimmed, from a comma-separated list. False at its end. */
 bool gw_line_next_element(struct gw_line *list, struct gw_line *element);
 
 /*
- * Takes a field line apart into name and value, which is trimmed. Gives NULL, or
- * what is wrong with it.
+ * Splits a field line into name and value; the value is trimmed. Returns NULL,
+ * or what is wrong with the line.
  */
 const char *gw_line_field(struct gw_line line, struct gw_line *name, struct gw_line *value);
 

@@ -1,12 +1,12 @@
 /*
- * A loop thread: an event loop with its listener, connections and memory to
- * work in. All of it belongs to that thread, but for what says otherwise.
+ * A loop thread: an event loop with its listener, connections and working
+ * memory. All of it belongs to that thread, unless a comment says otherwise.
  *
  *	RUNNING -> DRAINING -> CUT -> the thread ends
  *
- * DRAINING: nothing new is accepted, connections are closed as they become
- * idle. CUT: calls are given up, and connections that are left cut off. The
- * thread ends when no connection and no call is left.
+ * DRAINING: nothing new is accepted, and connections are closed when they
+ * become idle. CUT: calls are cancelled, and the remaining connections are cut.
+ * The thread ends when no connection and no call is left.
  */
 #ifndef GATEWAY_GW_LOOP_H
 #define GATEWAY_GW_LOOP_H
@@ -68,9 +68,10 @@ struct gw_loop {
 	int listen_fd;
 
 	h2o_socket_t *listener; /* NULL: nothing is accepted */
-	bool listener_paused;   /* for want of descriptors or of room, until the next sweep */
-	unsigned room_sweeps;   /* that the listener has been paused for room */
-	TAILQ_HEAD(gw_conns, gw_conn) conns; /* what was used longest ago first */
+	bool listener_paused;   /* because descriptors or room are missing, until the next sweep */
+	unsigned
+	    room_sweeps; /* sweeps for which the listener has been paused because of missing room */
+	TAILQ_HEAD(gw_conns, gw_conn) conns; /* the least recently used first */
 	h2o_timeout_entry_t sweep;
 
 	LIST_HEAD(, gw_call) calls;
@@ -89,13 +90,13 @@ struct gw_loop {
 };
 
 /*
- * Makes a loop that accepts on fd, which it takes, and starts its thread. On
+ * Creates a loop that accepts on fd, which it takes, and starts its thread. On
  * failure *loop is NULL, fd is closed and error says why.
  */
 enum status_code gw_loop_start(
     struct gw_loop **loop, const struct gw_loop_options *options, int fd, struct error *error);
 
-/* Gives the loop another view to go by: takes hold. Any thread, before it is told to drain. */
+/* Sends the loop another view to use; takes hold. Any thread, before gw_loop_drain. */
 void gw_loop_publish(struct gw_loop *loop, struct gw_hold *hold);
 
 /* Tells the loop to drain. Any thread, once. */
@@ -111,8 +112,8 @@ gw_loop_of(const h2o_req_t *req)
 }
 
 /*
- * An empty arena, for what is needed only until the thread goes back to its
- * loop: each use takes away what the one before has put there.
+ * An empty arena for what is needed only until the thread returns to its loop:
+ * each call of this function frees what the previous use put there.
  */
 struct arena *gw_loop_scratch(struct gw_loop *loop);
 

@@ -1,4 +1,4 @@
-/* Media types that clients send and ask for (RFC 9110 sections 8.3, 12.5.1). Any thread. */
+/* Media types that clients send and accept (RFC 9110 sections 8.3, 12.5.1). Any thread. */
 #ifndef GATEWAY_GW_MEDIA_H
 #define GATEWAY_GW_MEDIA_H
 
@@ -13,9 +13,9 @@
 bool gw_media_is_json(const char *content_type, size_t len);
 
 /*
- * True when the value of an Accept header lets an answer be of a type: the
- * most specific range that the type is in has a weight above 0. An empty value
- * lets everything be.
+ * True when the value of an Accept header allows an answer of a type: the most
+ * specific range that contains the type has a weight above 0. An empty value
+ * allows everything.
  */
 bool gw_media_accepts(const char *accept, size_t len, const char *type);
 

@@ -1,6 +1,7 @@
 /*
- * What a service offers: its descriptors, compiled. Never changes once it is made:
- * any thread. Those who use it hold it, and the last one frees it.
+ * What a service offers: its compiled descriptors. It never changes after it is
+ * made, so any thread may read it. Users hold it (reference counting);
+ * releasing the last reference frees it.
  */
 #ifndef GATEWAY_GW_OFFER_H
 #define GATEWAY_GW_OFFER_H
@@ -21,24 +22,25 @@ struct gw_offer {
 	const struct gw_backend *backend;
 	struct schema *schema;
 	char digest[RPC_DIGEST_SIZE];        /* of the set */
-	_Atomic(struct gw_series *) *series; /* of each method; NULL until gw_telemetry looks */
+	_Atomic(struct gw_series *) *series; /* of each method; NULL until gw_telemetry fills it */
 	atomic_uint holders;
 };
 
 /*
- * Compiles those services of a FileDescriptorSet that a backend of api is to serve,
- * with the rules of api, which is borrowed. The caller holds the offer. On failure *offer is NULL and error says why.
+ * Compiles those services of a FileDescriptorSet that a backend of api serves,
+ * with the rules of api, which is borrowed. The caller holds the offer. On
+ * failure *offer is NULL and error says why.
  */
 enum status_code gw_offer_new(struct gw_offer **offer, const struct gw_api *api,
     const struct gw_backend *backend, const uint8_t *set, size_t len, struct error *error);
 
-/* Holds it too, and gives it back. NULL is fine. */
+/* Adds a reference and returns the offer. NULL is fine. */
 struct gw_offer *gw_offer_acquire(struct gw_offer *offer);
 
-/* Holds it no longer, and clears *offer. NULL is fine. */
+/* Drops a reference and clears *offer. NULL is fine. */
 void gw_offer_release(struct gw_offer **offer);
 
-/* The place of what is counted of one of its methods. */
+/* Where the series of one of its methods are kept. */
 static inline _Atomic(struct gw_series *) *
 gw_offer_series(const struct gw_offer *offer, const struct schema_method *method)
 {

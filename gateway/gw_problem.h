@@ -17,9 +17,9 @@ struct schema_method;
 int gw_problem_status_of_code(enum status_code code);
 
 /*
- * The HTTP status of an error of a method: what the method's service says of
- * the reason (ErrorRule of rest.proto), else what follows from the code.
- * reason may be NULL.
+ * The HTTP status for an error of a method: the one that the method's service
+ * sets for the reason (ErrorRule of rest.proto), else the one that follows from
+ * the code. reason may be NULL.
  */
 int gw_problem_status(
     const struct schema_method *method, enum status_code code, const char *reason);
@@ -27,20 +27,20 @@ int gw_problem_status(
 /* "Not Found" for 404, for the status line and as the title of a problem; static. */
 const char *gw_problem_title(int status);
 
-/* Whole seconds for Retry-After, at least 1; 0 when the status does not call for it. */
+/* Whole seconds for Retry-After, at least 1; 0 when the status needs no such header. */
 uint32_t gw_problem_retry_after_s(int status, const struct error *error);
 
-/* What a problem document is made of; all of it is borrowed. */
+/* The content of a problem document; all of it is borrowed. */
 struct gw_problem {
 	int status;
 	const struct error *error;
-	const char *body_field; /* taken off the beginning of violations' fields; may be NULL */
+	const char *body_field; /* removed from the beginning of violations' fields; may be NULL */
 	const char *path;       /* as the client sent it */
 	size_t path_len;
 	const char *request_id;
 };
 
-/* Appends the document. Of a 500 it says nothing but that. */
+/* Appends the document. For a 500 it contains no details. */
 void gw_problem_write(struct buf *out, const struct gw_problem *problem);
 
 #endif

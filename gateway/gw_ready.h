@@ -1,4 +1,4 @@
-/* Whether the gateway can serve, and what fails although it can: for the admin port. */
+/* For the admin port: whether the gateway can serve, and what fails although it can. */
 #ifndef GATEWAY_GW_READY_H
 #define GATEWAY_GW_READY_H
 

@@ -1,7 +1,7 @@
 /*
- * Asks the services what they offer: at the start, and again when their health
- * answers say that it is something else. A thread of its own, which gives the
- * server the view that follows.
+ * Asks the services what they offer, at the start and again when their health
+ * answers show a change. It has its own thread, which gives the server the
+ * resulting view.
  */
 #ifndef GATEWAY_GW_REFLECT_H
 #define GATEWAY_GW_REFLECT_H
@@ -14,8 +14,9 @@ struct gw_reflect;
 struct gw_server;
 
 /*
- * Starts the thread, unless the catalog is pinned: then *reflect is NULL. All but
- * error is borrowed until gw_reflect_stop. On failure *reflect is NULL too.
+ * Starts the thread, unless the catalog is pinned: then *reflect is NULL. All
+ * arguments except error are borrowed until gw_reflect_stop. On failure
+ * *reflect is NULL too.
  */
 enum status_code gw_reflect_start(struct gw_reflect **reflect, const struct gw_api *api,
     struct gw_catalog *catalog, struct gw_server *server, struct error *error);

@@ -1,6 +1,6 @@
 /*
- * Answers. Each of these functions is the last that is done for a request:
- * it may be freed when they return. Thread of its loop.
+ * Sends answers. Each function that answers is the last one to be called for a
+ * request, which may be freed when it returns. Thread of its loop.
  */
 #ifndef GATEWAY_GW_REPLY_H
 #define GATEWAY_GW_REPLY_H
@@ -18,15 +18,15 @@ void gw_reply_send(
 /* Answers with a problem document. */
 void gw_reply_problem(struct gw_request *request, int status, const struct error *error);
 
-/* Answers with an error that a call ended with. */
+/* Answers with the error of a call. */
 void gw_reply_error(struct gw_request *request, const struct error *error);
 
-/* Answers with what a call gave, as the request's binding says. */
+/* Answers with the result of a call, as the request's binding defines. */
 void gw_reply_rpc(struct gw_request *request, const struct rpc_reply *reply);
 
 /*
- * Unpacks the output of a call in the loop's scratch arena. NULL, and error
- * filled, when the call failed or its answer is none.
+ * Unpacks the output of a call in the loop's scratch arena. NULL, with error
+ * filled, when the call failed or its output is not a valid message.
  */
 ProtobufCMessage *gw_reply_unpack(
     struct gw_request *request, const struct rpc_reply *reply, struct error *error);

@@ -1,7 +1,7 @@
 /*
- * A request, from its head and body to its answer. It hangs on the memory pool
- * that the HTTP library has for it, and is freed with that: when the answer was
- * sent, or before, when the client leaves. Thread of its loop.
+ * A request, from its head and body to its answer. It is allocated in the
+ * memory pool that the HTTP library has for it, and freed with the pool: when
+ * the answer was sent, or earlier if the client leaves. Thread of its loop.
  *
  *	READ -> CALLING -> ANSWERED
  *	  |        ^ |          ^
@@ -9,7 +9,7 @@
  *	  |     STREAMING ------+
  *	  `---------------------+
  *
- * All states can end in being freed.
+ * A request can be freed in each state.
  */
 #ifndef GATEWAY_GW_REQUEST_H
 #define GATEWAY_GW_REQUEST_H
@@ -26,17 +26,17 @@ struct gw_hold;
 struct rpc_reply;
 
 enum gw_request_state {
-	GW_REQUEST_READ,      /* by the library; being looked at */
+	GW_REQUEST_READ,      /* by the library; being checked */
 	GW_REQUEST_CALLING,   /* call is in flight */
-	GW_REQUEST_STREAMING, /* a page is on its way to the client, and more to come */
+	GW_REQUEST_STREAMING, /* a page is being sent to the client, and more will follow */
 	GW_REQUEST_ANSWERED   /* the whole answer was given to the library */
 };
 
-/* An answer that is put together from pages. */
+/* An answer that consists of pages. */
 struct gw_pages {
 	struct buf request; /* packed, with the token of the next page */
 	size_t base_len;    /* of it without the token */
-	struct buf out;     /* the page that the client takes */
+	struct buf out;     /* the page that the client is reading */
 	bool begun;         /* something was sent */
 	bool any;           /* it has elements */
 };
@@ -59,36 +59,37 @@ struct gw_request {
 	struct trace trace;
 	const char *tracestate; /* the caller's, for the services; or NULL */
 	int64_t begin_ns;
-	int64_t backend_ns; /* of it, waiting for services */
+	int64_t backend_ns; /* the part of that time spent waiting for services */
 	char id[GW_REQUEST_ID_MAX + 1];
 };
 
-/* The request of the library's, or NULL for one that the library answers itself. */
+/* Our request for one of the library's, or NULL for one that the library answers itself. */
 struct gw_request *gw_request_of(h2o_req_t *req);
 
-/* Makes the handler of all requests, which disposes of itself with the configuration. */
+/* Registers the handler of all requests; it is freed with the configuration. */
 void gw_request_register(h2o_pathconf_t *pathconf);
 
-/* The id of a request as the caller gave it, or a new one. Fills id. */
+/* Fills id with the request's id as the client sent it, or with a new one. */
 void gw_request_id(h2o_req_t *req, char id[GW_REQUEST_ID_MAX + 1]);
 
 /*
- * The value of the header of that name, in lower case or not, among the h2o_headers_t
- * that closure is; empty, which fits nothing, when it is there more than once.
+ * The value of the header name (in any case) among closure, an h2o_headers_t.
+ * If the header occurs more than once the value is empty, which matches
+ * nothing.
  */
 struct route_text gw_request_header(void *closure, const char *name);
 
-/* Moves the request on; the only place where state is set. */
+/* Changes the state; the only place that sets it. */
 void gw_request_move(struct gw_request *request, enum gw_request_state state);
 
-/* Calls the request's method, as gw_call_start. False when no call can be made. */
+/* Calls the request's method like gw_call_start. False when no call can be made. */
 bool gw_request_call(
     struct gw_request *request, const ProtobufCMessage *message, const struct buf *packed);
 
-/* The client has closed the connection: what it asked for is given up. */
+/* To be called when the client has closed the connection: cancels the request's call. */
 void gw_request_gone(struct gw_request *request);
 
-/* The call has ended; its reply is borrowed. */
+/* To be called when the call has ended; its reply is borrowed. */
 void gw_request_replied(struct gw_request *request, const struct rpc_reply *reply);
 
 #endif

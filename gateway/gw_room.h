@@ -1,7 +1,7 @@
 /*
- * Room for connections: as many as connectionsMax says and as there are
- * descriptors for, beside those that other parts of the program need. When all
- * of it is taken, connections that are idle make room for new ones.
+ * Room for connections: at most connectionsMax, and only as many as there are
+ * descriptors for, besides those that other parts of the program need. When
+ * there is no room, idle connections are closed for new ones.
  */
 #ifndef GATEWAY_GW_ROOM_H
 #define GATEWAY_GW_ROOM_H
@@ -19,28 +19,32 @@ struct gw_room {
 	size_t max;
 	atomic_size_t taken; /* descriptors of connections */
 	atomic_int_fast64_t
-	    full_ns; /* when a loop found no room last, nor any idle connection of its own */
+	    full_ns; /* when a loop last found neither room nor an idle connection of its own */
 };
 
 /*
- * Room for max connections of so many loops, or for fewer when the limit of open
- * files is too low, which is logged as a warning then.
+ * Sets the room to max connections for that number of loops, or to fewer when
+ * the limit of open files is too low; then a warning is logged.
  */
 void gw_room_init(struct gw_room *room, size_t max, unsigned loops);
 
 /* Takes room for a descriptor of the connection. False when all is taken. Thread of its loop. */
 bool gw_room_take(struct gw_conn *conn);
 
-/* Gives back the room for so many of them, at most those that it has. Likewise. */
+/*
+ * Gives back the room for that number of descriptors, at most those that the
+ * connection has. Thread of its loop.
+ */
 void gw_room_give(struct gw_conn *conn, unsigned descriptors);
 
 /* True when there is room. */
 bool gw_room_is_there(const struct gw_room *room);
 
 /*
- * Cuts the connection of the loop that has been idle for longest, whose room is
- * free at once. False when none is idle: other loops are asked then, to cut some
- * when they are swept. Thread of the loop, as below.
+ * Cuts the connection of the loop that has been idle for the longest time; its
+ * room is free at once. False when none is idle; then other loops are asked to
+ * cut some of theirs at their next sweep. Thread of the loop, like
+ * gw_room_sweep.
  */
 bool gw_room_make(struct gw_loop *loop);
 

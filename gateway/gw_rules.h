@@ -1,7 +1,7 @@
 /*
- * Further bindings of methods whose .proto can't be changed: a YAML file in the
- * form of google.api.Service, of which http.rules is read. Never changes once it is
- * read: any thread.
+ * Additional bindings for methods whose .proto cannot be changed: a YAML file
+ * in the form of google.api.Service, of which http.rules is read. Never changes
+ * after it is read, so any thread may use it.
  */
 #ifndef GATEWAY_GW_RULES_H
 #define GATEWAY_GW_RULES_H
@@ -20,12 +20,12 @@ struct gw_rules {
 };
 
 /*
- * Reads a file; an empty path is no rules. On failure error names the line and what
- * would be right, and *rules is empty.
+ * Reads a file; an empty path means no rules. On failure error names the line
+ * and what would be right, and *rules is empty.
  */
 enum status_code gw_rules_read(struct gw_rules *rules, const char *path, struct error *error);
 
-/* Frees all. Zeroed ones are fine. */
+/* Frees everything. Zeroed rules are fine. */
 void gw_rules_fini(struct gw_rules *rules);
 
 #endif

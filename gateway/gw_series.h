@@ -1,7 +1,7 @@
 /*
- * The series of what is counted by method, found by numbers rather than by texts.
- * A method is known by its name and kept for good, so that its counts go on when
- * its service's descriptors are replaced. Any thread.
+ * The series that are counted by method, found by numbers instead of texts. A
+ * method is identified by its name and never removed, so that its counts
+ * continue when the descriptors of its service are replaced. Any thread.
  */
 #ifndef GATEWAY_GW_SERIES_H
 #define GATEWAY_GW_SERIES_H
@@ -32,7 +32,7 @@ struct gw_series {
 
 struct gw_series_list {
 	struct metric_set *set;
-	struct gw_series other; /* of requests without a method; stands in without memory */
+	struct gw_series other; /* of requests without a method; also used when memory is missing */
 	pthread_mutex_t lock;   /* guards first */
 	struct gw_series *first;
 };
@@ -40,7 +40,7 @@ struct gw_series_list {
 void gw_series_init(struct gw_series_list *list, struct metric_set *set);
 void gw_series_fini(struct gw_series_list *list);
 
-/* Those of a method, which are made when it is new. */
+/* The series of a method; made when the method is new. */
 struct gw_series *gw_series_find(struct gw_series_list *list, const char *method);
 
 /* The series of requests with a route, verb (static) and status. NULL without memory. */

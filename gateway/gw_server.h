@@ -23,19 +23,20 @@ enum status_code gw_server_start(struct gw_server **server, const struct conf *c
     const struct gw_api *api, struct gw_view *view, struct gw_telemetry *telemetry,
     struct error *error);
 
-/* The address listened on, with the true port where that was 0. */
+/* The address listened on, with the actual port if that was 0. */
 const char *gw_server_address(const struct gw_server *server);
 
 /*
- * Gives all threads another view, by which requests that begin from then on are
- * answered. False without memory: then none has it. Not while the server is stopped.
+ * Gives all threads another view, which requests use that begin from then on.
+ * False without memory; then no thread has it. Not to be called while the
+ * server is being stopped.
  */
 bool gw_server_publish(struct gw_server *server, struct gw_view *view);
 
 /*
  * Accepts nothing new, answers the requests in flight, at most for drainMs,
  * closes all connections, ends the threads, frees the server and clears
- * *server. The channel of api must be open yet. NULL is fine.
+ * *server. The channels of api must still be open. NULL is fine.
  */
 void gw_server_stop(struct gw_server **server);
 

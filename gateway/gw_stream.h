@@ -1,12 +1,12 @@
 /*
- * A stream of HTTP/2: a request of the library's, made of what nghttp2 has read
- * of it, and its answer, which nghttp2 takes as the client lets it. Thread of the
- * connection's loop.
+ * A stream of HTTP/2: a request of the library, made from what nghttp2 has
+ * read, and its answer, which nghttp2 takes as fast as the client allows.
+ * Thread of the connection's loop.
  *
  *	HEAD -> BODY -> ANSWERING -> freed when nghttp2 has closed it
  *
- * Each can end in being freed. A request that is refused is answered like all
- * others, without the rest of it.
+ * A stream can be freed in each state. A refused request is answered like all
+ * others, without waiting for the rest of it.
  */
 #ifndef GATEWAY_GW_STREAM_H
 #define GATEWAY_GW_STREAM_H
@@ -34,7 +34,7 @@ struct gw_stream {
 	struct gw_http2 *http2;
 	int32_t id;
 	enum gw_stream_state state;
-	int64_t since_ns; /* in it */
+	int64_t since_ns; /* since when it is in this state */
 	struct gw_head head;
 	struct buf body;
 	size_t body_max_bytes;
@@ -42,18 +42,18 @@ struct gw_stream {
 	/* Why it is refused. */
 	enum gw_guard_refusal refusal;
 	const char *problem; /* with GW_GUARD_MALFORMED */
-	bool malformed;      /* nghttp2 has found so, and resets it */
+	bool malformed;      /* nghttp2 has found this, and resets the stream */
 
 	/* The answer. */
 	h2o_ostream_t ostream;
-	H2O_VECTOR(h2o_iovec_t) bufs; /* of the answer, to be taken by nghttp2 */
-	size_t next;                  /* the first of them with bytes to be taken */
-	size_t waiting;               /* bytes of them */
+	H2O_VECTOR(h2o_iovec_t) bufs; /* of the answer, for nghttp2 */
+	size_t next;                  /* the first of them with bytes that were not taken */
+	size_t waiting;               /* their bytes that were not taken */
 	h2o_send_state_t send_state;
 	bool begun;                  /* nghttp2 has its head */
 	bool taken;                  /* it is in http2->taken */
-	bool reset;                  /* by us, since its client was too slow */
-	struct gw_patience patience; /* until the client takes waiting bytes */
+	bool reset;                  /* by us, because its client was too slow */
+	struct gw_patience patience; /* for the client to take waiting bytes */
 
 	h2o_req_t req; /* the last member, as it is large and has a constructor of its own */
 };
@@ -63,25 +63,25 @@ TAILQ_HEAD(gw_streams_taken, gw_stream);
 /* The stream of a request. */
 struct gw_stream *gw_stream_of(const h2o_req_t *req);
 
-/* A stream whose head begins; NULL without memory. */
+/* A new stream, whose head begins; NULL without memory. */
 struct gw_stream *gw_stream_new(struct gw_http2 *http2, int32_t id);
 
-/* Gives up what is asked for, if it was not answered, and clears *stream. */
+/* Cancels the request if it was not answered, frees the stream and clears *stream. */
 void gw_stream_free(struct gw_stream **stream);
 
-/* What comes: fields, the end of the head, parts of the body, the end of all. */
+/* For what arrives: fields, the end of the head, parts of the body, the end of the request. */
 void gw_stream_put_field(struct gw_stream *stream, h2o_iovec_t name, h2o_iovec_t value);
 void gw_stream_end_head(struct gw_stream *stream);
 void gw_stream_put_body(struct gw_stream *stream, const uint8_t *data, size_t len);
 void gw_stream_end(struct gw_stream *stream);
 
-/* All bytes of the answer were taken, and there are more to come: asks for them. */
+/* To be called when all bytes of the answer were taken and more will follow: requests them. */
 void gw_stream_proceed(struct gw_stream *stream);
 
 /* Ends it if its client was too slow. */
 void gw_stream_sweep(struct gw_stream *stream, int64_t now_ns);
 
-/* Gives 0, or the HTTP status to refuse the request with, for which error says why. */
+/* Returns 0, or the HTTP status to refuse the request with; error says why. */
 int gw_stream_explain(const h2o_req_t *req, struct error *error);
 
 #endif

@@ -1,12 +1,12 @@
-/* The target of a request, taken apart. Any thread. */
+/* Splits the target of a request. Any thread. */
 #ifndef GATEWAY_GW_TARGET_H
 #define GATEWAY_GW_TARGET_H
 
 #include "gateway/route.h"
 
 /*
- * Parts a target in origin form, or in absolute form, whose scheme and host are
- * left out (RFC 9112 section 3.2.2). path is never empty; query is without its
+ * Splits a target in origin form or in absolute form (RFC 9112 section 3.2.2);
+ * scheme and host of the latter are ignored. path is never empty; query has no
  * question mark.
  */
 void gw_target_split(struct route_text target, struct route_text *path, struct route_text *query);

@@ -1,20 +1,20 @@
-/* What the kernel has for a connection, and knows of it. Any thread. */
+/* What the kernel holds for a connection, and knows about it. Any thread. */
 #ifndef GATEWAY_GW_TCP_H
 #define GATEWAY_GW_TCP_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* True when somebody has connected to a listener and was not accepted yet. */
+/* True when a client has connected to a listener and has not been accepted yet. */
 bool gw_tcp_has_client(int listen_fd);
 
-/* Bounds what the kernel keeps for a client that does not take it. */
+/* Limits what the kernel keeps for a client that does not read it. */
 void gw_tcp_bound(int fd);
 
-/* True when the client has yet to take bytes that were written. */
+/* True while the client has not taken all bytes that were written. */
 bool gw_tcp_is_taking(int fd);
 
-/* How many bytes the client has taken, or is ready to take, in all: grows when it reads. */
+/* The total number of bytes that the client has taken or is ready to take: grows when it reads. */
 uint64_t gw_tcp_taken(int fd);
 
 /* True when the client has sent bytes that were not read. */

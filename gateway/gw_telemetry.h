@@ -20,10 +20,10 @@ struct gw_telemetry;
 struct route;
 struct telemetry;
 
-/* The route of a request that fits none. */
+/* The route of a request that matches none. */
 #define GW_ROUTE_NONE "none"
 
-/* Begins to tell; telemetry, api and catalog are borrowed until gw_telemetry_close. */
+/* Begins to report; telemetry, api and catalog are borrowed until gw_telemetry_close. */
 enum status_code gw_telemetry_open(struct gw_telemetry **gateway, struct telemetry *telemetry,
     const struct gw_api *api, struct gw_catalog *catalog, struct error *error);
 
@@ -33,7 +33,7 @@ void gw_telemetry_close(struct gw_telemetry **gateway);
 /* The share of traces that are sampled of those that begin here. */
 struct trace_ratio gw_telemetry_ratio(const struct gw_telemetry *gateway);
 
-/* Connections and requests that are there: one more, or one less by -1. */
+/* Counts current connections and requests: change is 1 or -1. */
 void gw_telemetry_connection(struct gw_telemetry *gateway, int change);
 void gw_telemetry_in_flight(struct gw_telemetry *gateway, int change);
 
@@ -50,7 +50,7 @@ enum gw_conn_end {
 	GW_CONN_END_COUNT
 };
 
-/* A connection is ended for that reason. */
+/* Counts a connection that is ended for a reason. */
 void gw_telemetry_connection_ended(struct gw_telemetry *gateway, enum gw_conn_end why);
 
 /* A request that has ended. */
@@ -68,16 +68,16 @@ void gw_telemetry_request_ended(
     struct gw_telemetry *gateway, const struct gw_telemetry_request *request);
 
 /*
- * Whether the log may have a line now about a request that was not served, and
- * how many it did not have since the last of that reason: they come in crowds.
+ * Whether a request that was not served may be logged now, and how many were
+ * left out since the last line with that reason: there may be very many.
  */
 bool gw_telemetry_may_log(
     struct gw_telemetry *gateway, const struct error *error, uint64_t *left_out);
 
-/* What is counted of the method of a route, which may be gone before; NULL: of none. */
+/* The series for the method of a route, which may be freed earlier; NULL: of no method. */
 struct gw_series *gw_telemetry_series(struct gw_telemetry *gateway, const struct route *route);
 
-/* A call to a service has ended. */
+/* Counts a call to a service that has ended. */
 void gw_telemetry_call_ended(
     struct gw_telemetry *gateway, struct gw_series *series, enum status_code code, int64_t took_ns);
 

@@ -1,7 +1,7 @@
 /*
- * Headers that change what a request means and that nothing here understands yet:
- * such a request is refused, as it would be carried out without its condition
- * otherwise. Thread of the request's loop.
+ * Headers that change the meaning of a request and that are not supported yet.
+ * Such a request is refused, because otherwise it would be executed without its
+ * condition. Thread of the request's loop.
  */
 #ifndef GATEWAY_GW_UNSUPPORTED_H
 #define GATEWAY_GW_UNSUPPORTED_H
@@ -10,8 +10,8 @@ struct error;
 struct gw_request;
 
 /*
- * Looks at the headers of a request that has a route. Gives 0, or the HTTP status
- * to answer with, 400, 412 or 415, for which error says why.
+ * Checks the headers of a request that has a route. Returns 0, or the HTTP
+ * status to answer with (400, 412 or 415); error says why.
  */
 int gw_unsupported_check(struct gw_request *request, struct error *error);
 

@@ -1,7 +1,8 @@
 /*
- * What all services offer at a moment, with one table of routes: what a request is
- * answered by, from its beginning to its end. Never changes once it is made: any
- * thread. Those who use it hold it, and the last one frees it.
+ * What all services offer at one moment, with one table of routes. A request
+ * uses the same view from its beginning to its end. A view never changes after
+ * it is made, so any thread may read it. Users hold it (reference counting);
+ * releasing the last reference frees it.
  */
 #ifndef GATEWAY_GW_VIEW_H
 #define GATEWAY_GW_VIEW_H
@@ -14,7 +15,7 @@
 
 struct gw_offer;
 
-/* The gateway's own resource, which no service may have. */
+/* The gateway's own resource; no service may use this path. */
 #define GW_VIEW_HEALTH_PATH "/healthz"
 
 struct gw_view {
@@ -26,20 +27,20 @@ struct gw_view {
 };
 
 /*
- * Puts offers together, which it holds; some may be NULL. The caller holds the
- * view. On failure, as when two of them have the same paths, *view is NULL and
- * error says which.
+ * Combines offers, which it holds; some may be NULL. The caller holds the view.
+ * On failure, for example when two offers have the same paths, *view is NULL
+ * and error says which.
  */
 enum status_code gw_view_new(
     struct gw_view **view, struct gw_offer *const *offers, size_t count, struct error *error);
 
-/* Holds it too, and gives it back. */
+/* Adds a reference and returns the view. */
 struct gw_view *gw_view_acquire(struct gw_view *view);
 
-/* Holds it no longer, and clears *view. NULL is fine. */
+/* Drops a reference and clears *view. NULL is fine. */
 void gw_view_release(struct gw_view **view);
 
-/* The offer that a route is of. */
+/* The offer that a route belongs to. */
 static inline const struct gw_offer *
 gw_view_offer(const struct route *route)
 {
