@@ -3,10 +3,11 @@
  * endpoints. All threads may share a channel.
  *
  * After fork the channels, their calls and replies belong to the parent, where
- * they go on. The child must not use them, nor open others: each call fails, as
- * does rpc_channel_open, with FAILED_PRECONDITION and reason FORKED, and what
- * closes, cancels or frees does nothing. It may call exec, and so may the child
- * of a process that forks before it opens its first channel use this as any other.
+ * they continue. The child must not use them or open others: in the child each
+ * call, and rpc_channel_open, fails with FAILED_PRECONDITION and reason FORKED,
+ * and the functions that close, cancel or free do nothing. The child may call
+ * exec. If a process forks before it opens its first channel, the child may use
+ * channels like any other process.
  */
 #ifndef COMMON_RPC_CHANNEL_H
 #define COMMON_RPC_CHANNEL_H
@@ -30,15 +31,16 @@ struct rpc_pending;
 struct rpc_tls;
 
 /*
- * A zeroed option has the default that is named in brackets. An endpoint is in
- * the rotation while it is connected, answers, and says that it is SERVING.
+ * A zeroed option means the default, which is in brackets. An endpoint is in
+ * the rotation while it is connected, answers, and reports SERVING.
  */
 struct rpc_channel_options {
 	const char *endpoints; /* URLs with commas: tcp:// ipc:// tls+tcp:// dns:/// */
 
-	uint32_t connect_timeout_ms;  /* calls wait so long for a channel just opened [1000] */
-	uint32_t default_timeout_ms;  /* of a call that says 0 [5000] */
-	uint32_t attempt_timeout_ms;  /* then a read is retried [1/3 of what is left, >= 200] */
+	uint32_t connect_timeout_ms; /* how long calls wait for a channel just opened [1000] */
+	uint32_t default_timeout_ms; /* of a call that says 0 [5000] */
+	uint32_t
+	    attempt_timeout_ms; /* after this a read is retried [1/3 of the time left, >= 200] */
 	uint32_t probe_interval_ms;   /* between health calls to an endpoint [1000] */
 	uint32_t resolve_interval_ms; /* between look-ups of a dns:/// name [30000] */
 	size_t reply_max_bytes;       /* a longer message breaks the connection [16 MiB] */
@@ -47,37 +49,41 @@ struct rpc_channel_options {
 	unsigned in_flight_max; /* calls; one more is answered RESOURCE_EXHAUSTED [4096] */
 
 	/*
-	 * Called after each row of dones that a thread of the channel calls, as for
-	 * the calls of one message: who hands them on can do so once for all. May
-	 * be NULL; must not block.
+	 * Called after a thread of the channel has called several dones in a
+	 * row, for example for the calls of one message, so that a receiver can
+	 * pass them on together. May be NULL; must not block.
 	 */
 	void (*delivered)(void *closure);
 	void *closure;
 
-	/* Calls gather while batch_in_flight messages are in flight to their endpoint. */
+	/*
+	 * Calls wait and share messages while batch_in_flight messages are in
+	 * flight to their endpoint.
+	 */
 	unsigned batch_max_calls; /* of one message; 1: each call travels alone [64] */
 	size_t batch_max_bytes;   /* of a message with several calls [256 KiB] */
 	unsigned batch_in_flight; /* [2] */
-	uint32_t batch_stall_ms;  /* when none left for so long, one more message may [10] */
+	uint32_t batch_stall_ms;  /* if none has left for this time, one more message may [10] */
 };
 
 enum rpc_request_flag {
 	RPC_NO_SIDE_EFFECTS = 1, /* may be retried */
 	RPC_IDEMPOTENT = 2,      /* may be retried once its connection is lost */
 	RPC_WAIT_FOR_READY = 4,  /* waits for an endpoint instead of failing at once */
-	RPC_SLOW = 8,            /* much longer than others, as hashing a password */
-	RPC_ALONE = 16,          /* shares no message, as a bulk of many parts */
+	RPC_SLOW = 8,            /* takes much longer than others, for example hashes a password */
+	RPC_ALONE = 16,          /* shares no message, for example a bulk of many items */
 	RPC_SECRET = 32          /* the request is overwritten wherever it was */
 };
 
 /*
- * Calls that a thread makes in a row, as an event loop does in a turn, kept back
- * to leave together: they share messages from the first one on. TAILQ_INIT makes
- * it ready. It and the calls in it belong to that thread until they are let go.
+ * Calls that a thread makes in a row, as an event loop does in one turn, and
+ * that are kept back to leave together: they share messages from the first one
+ * on. Initialize it with TAILQ_INIT. The cork and the calls in it belong to
+ * that thread until rpc_channel_uncork.
  */
 TAILQ_HEAD(rpc_cork, rpc_pending);
 
-/* A call to be made. All of it but the cork is borrowed until rpc_channel_call returns. */
+/* A call to be made. Everything except the cork is borrowed until rpc_channel_call returns. */
 struct rpc_request {
 	const char *method;              /* "account.v1.UserService/GetUser" */
 	const ProtobufCMessage *message; /* the input; NULL: it is packed already, in data */
@@ -90,7 +96,7 @@ struct rpc_request {
 	struct rpc_cork *cork; /* NULL: the call leaves at once */
 };
 
-/* How a call ended. Belongs to who was given it, until rpc_reply_free. */
+/* How a call ended. It belongs to the receiver until rpc_reply_free. */
 struct rpc_reply {
 	struct error error; /* code STATUS_OK: response holds the packed output message */
 	const uint8_t *response;
@@ -100,20 +106,20 @@ struct rpc_reply {
 	void *owner; /* of the channel */
 };
 
-/* Gives reply to its receiver, who frees it by rpc_reply_free, in any thread. */
+/* Gives reply to its receiver, who must free it with rpc_reply_free, in any thread. */
 typedef void rpc_done_fn(struct rpc_reply *reply, void *closure);
 
 /*
  * Gives a channel and begins to connect in the background. Fails only for a
- * list that is malformed, which error describes.
+ * malformed list, which error describes.
  */
 enum status_code rpc_channel_open(
     struct rpc_channel **channel, const struct rpc_channel_options *options, struct error *error);
 
 /*
- * Fails what is in flight with CANCELLED, waits until each done has returned,
- * frees the channel and clears *channel. Replies may be freed after it. NULL
- * is fine. Not to be called in a callback.
+ * Ends the calls in flight with CANCELLED, waits until each done has returned,
+ * frees the channel and clears *channel. Replies may be freed later. NULL is
+ * fine. Not to be called in a callback.
  */
 void rpc_channel_close(struct rpc_channel **channel);
 
@@ -140,24 +146,24 @@ void rpc_channel_close(struct rpc_channel **channel);
  *	CANCELLED           CANCELLED        it may have been, if it was sent
  *	CANCELLED           CHANNEL_CLOSED   likewise
  *
- * A call with one of these flags is retried within its deadline and a budget
- * of one retry in ten calls: when its connection is lost, and one with
+ * A call with one of these flags is retried within its deadline and a budget of
+ * one retry in ten calls: when its connection is lost, and with
  * RPC_NO_SIDE_EFFECTS also when its answer takes long. (A write that is still
- * on its way to a stuck endpoint would be executed there in the end, on top of
- * what was written since.) A call with an idempotency key that the service
- * honours is one for RPC_IDEMPOTENT.
+ * on its way to a stuck endpoint might be executed there later, and overwrite
+ * what was written since.) Use RPC_IDEMPOTENT for a call with an idempotency
+ * key that the service supports.
  */
 struct rpc_pending *rpc_channel_call(struct rpc_channel *channel, const struct rpc_request *request,
     rpc_done_fn *done, void *closure);
 
-/* Lets all calls of the cork go, which is empty then. */
+/* Sends all calls of the cork, which is empty afterwards. */
 void rpc_channel_uncork(struct rpc_channel *channel, struct rpc_cork *cork);
 
 /*
- * Gives up on a call: done is called with CANCELLED unless the call has ended
- * already, and queued work is dropped. The caller sees to it that pending is
- * still valid, by a lock of its own that its done takes too, and cancels a call
- * that is corked in the thread of its cork.
+ * Cancels a call: done is called with CANCELLED unless the call has ended
+ * already, and queued work is dropped. The caller must make sure that pending
+ * is still valid, for example with its own lock, which its done takes too. A
+ * corked call must be cancelled in the thread of its cork.
  */
 void rpc_channel_cancel(struct rpc_channel *channel, struct rpc_pending *pending);
 
@@ -167,7 +173,7 @@ void rpc_reply_free(struct rpc_reply **reply);
 /* True when some endpoint is connected and in the rotation. */
 bool rpc_channel_ready(struct rpc_channel *channel);
 
-/* What a channel has done since it was opened, and how it stands. For metrics. */
+/* What a channel has done since it was opened, and its current state. For metrics. */
 struct rpc_channel_stats {
 	uint64_t calls[STATUS_UNAUTHENTICATED + 1]; /* ended, by code */
 	uint64_t retries;                           /* attempts after the first */
@@ -183,7 +189,7 @@ struct rpc_channel_stats {
 
 void rpc_channel_get_stats(struct rpc_channel *channel, struct rpc_channel_stats *stats);
 
-/* How an endpoint stands: only SERVING ones are in the rotation. */
+/* The state of an endpoint: only SERVING ones are in the rotation. */
 enum rpc_endpoint_state {
 	RPC_ENDPOINT_CONNECTING,
 	RPC_ENDPOINT_SERVING,
@@ -197,8 +203,9 @@ struct rpc_endpoint_status {
 	size_t in_flight; /* calls that wait for it or were sent to it */
 
 	/*
-	 * Of its descriptors, as its health answers have it: empty when they do
-	 * not, NULL while none has come. Borrowed for the visit.
+	 * The digest of its descriptors from its health answers: empty when
+	 * they have none, NULL while no answer has arrived. Borrowed for the
+	 * visit.
 	 */
 	const char *descriptors_digest;
 };

@@ -8,11 +8,12 @@
  *	rpc_stub_init(&users, channel, &account__v1__user_service__descriptor, methods, 2);
  *	account__v1__user_service__get_user(&users.service, &request, got_user, data);
  *
- * The closure, here got_user, is called once for each call, from a thread of the
- * channel, and must not block; where the call could not be made at all, for want
- * of memory or in a child of fork, from the caller's thread before the generated
- * function returns, so no lock may be held then that the closure takes. It borrows
- * the output until it returns; NULL says that the call failed, rpc_stub_error how.
+ * The closure, here got_user, is called once for each call, from a thread of
+ * the channel, and must not block. If the call cannot be made at all, without
+ * memory or in a child of fork, the closure is called in the caller's thread
+ * before the generated function returns; so the caller must not hold a lock
+ * that the closure takes. The closure borrows the output until it returns. NULL
+ * means that the call failed; rpc_stub_error says how.
  *
  * All threads may share a stub once it is set up.
  */
@@ -32,8 +33,8 @@ extern "C" {
 struct arena;
 
 /*
- * What protoc-c leaves out of its descriptors: the idempotency_level of a
- * method, as enum rpc_request_flag has it.
+ * What the descriptors of protoc-c lack: the idempotency_level of a method, as
+ * enum rpc_request_flag.
  */
 struct rpc_stub_method {
 	const char *name; /* "GetUser" */
@@ -41,9 +42,9 @@ struct rpc_stub_method {
 };
 
 /*
- * Holds nothing that must be freed, and the generated functions borrow it only
- * until they return: for calls with another deadline or metadata, copy a stub
- * and change the copy.
+ * Contains nothing that must be freed. The generated functions borrow it only
+ * until they return. For calls with another deadline or other metadata, copy a
+ * stub and change the copy.
  */
 struct rpc_stub {
 	ProtobufCService service; /* for the generated functions */
@@ -68,10 +69,10 @@ void rpc_stub_init(struct rpc_stub *stub, struct rpc_channel *channel,
     size_t method_count);
 
 /*
- * How the call ended whose closure runs in this thread; STATUS_OK when it was
- * answered. Beside what rpc_channel_call lists: UNAVAILABLE with reason
- * MALFORMED_REPLY when the answer is no message of the method's output. Borrowed until
- * the closure returns, and NULL outside of one.
+ * How the call ended whose closure is running in this thread; STATUS_OK when it
+ * was answered. In addition to what rpc_channel_call lists: UNAVAILABLE with
+ * reason MALFORMED_REPLY when the answer is not a message of the method's
+ * output type. Borrowed until the closure returns; NULL outside of a closure.
  */
 const struct error *rpc_stub_error(void);
 

@@ -1,4 +1,4 @@
-/* Calls that are waited for, for threads that may block. Any thread. */
+/* Synchronous calls, for threads that may block. Any thread. */
 #ifndef COMMON_RPC_SYNC_H
 #define COMMON_RPC_SYNC_H
 

@@ -1,7 +1,7 @@
 /*
  * Timers of a channel, in a heap: the earliest is found at once, and one is
- * set, moved or cleared in O(log n). They belong to who holds the lock of the
- * channel; a thread of the channel sleeps until the earliest and fires it.
+ * set, moved or cleared in O(log n). The channel's lock protects them. A thread
+ * of the channel sleeps until the earliest one and fires it.
  */
 #ifndef COMMON_RPC_TIMER_H
 #define COMMON_RPC_TIMER_H
@@ -27,7 +27,7 @@ struct rpc_timers {
 /* Frees the heap; timers in it are forgotten. */
 void rpc_timers_fini(struct rpc_timers *timers);
 
-/* Makes room for count timers to be set at a time. False without memory. */
+/* Makes room for count timers. False without memory. */
 bool rpc_timers_reserve(struct rpc_timers *timers, size_t count);
 
 /* Sets or moves the timer. There must be room for it. */

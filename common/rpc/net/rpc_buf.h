@@ -1,4 +1,4 @@
-/* The bytes of messages: those that are sent and those that have come. */
+/* The bytes of messages that are sent or were received. */
 #ifndef COMMON_RPC_BUF_H
 #define COMMON_RPC_BUF_H
 
@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * A message on its way out. It belongs to one thread at a time; who has it
- * writes len bytes to data, and may lower len.
+ * A message to be sent. It belongs to one thread at a time, which writes len
+ * bytes to data, and may reduce len.
  */
 struct rpc_buf {
 	struct rpc_buf *next; /* for the list of whoever has it */
@@ -28,16 +28,16 @@ struct rpc_buf *rpc_buf_new(size_t len);
 void rpc_buf_free(struct rpc_buf **buf);
 
 /*
- * Memory into which a connection reads. Several messages can lie in one; each
- * of them holds it. The last who releases it wipes what was read and frees it,
- * since there may have been secrets. Any thread.
+ * Memory into which a connection reads. It can contain several messages; each
+ * of them has a reference. Releasing the last reference wipes what was read,
+ * because it may contain secrets, and frees the block. Any thread.
  */
 struct rpc_block;
 
 struct rpc_block *rpc_block_acquire(struct rpc_block *block);
 void rpc_block_release(struct rpc_block **block); /* clears *block; NULL is fine */
 
-/* A message that has come: all of it points into the block. */
+/* A received message: all of it points into the block. */
 struct rpc_frame {
 	const uint8_t *route; /* what a reply must begin with: hops and the request id */
 	size_t route_len;

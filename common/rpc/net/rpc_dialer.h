@@ -24,9 +24,10 @@ enum status_code rpc_dialer_open(struct rpc_dialer **dialer, struct rpc_net *net
     const struct rpc_dialer_options *options, struct error *error);
 
 /*
- * Ends its connection, dials no more and clears *dialer. Once this returns, no
- * event with its user is told or being told. Waits for events alone: not in one,
- * nor with a lock that one takes. NULL is fine.
+ * Ends its connection, dials no more and clears *dialer. When this returns, no
+ * event with its user is running or will be called. It waits only for events,
+ * so it must not be called in an event, or with a lock that an event takes.
+ * NULL is fine.
  */
 void rpc_dialer_close(struct rpc_dialer **dialer);
 

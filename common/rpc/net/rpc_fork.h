@@ -1,7 +1,7 @@
 /*
  * Children of fork. NNG's threads, and with them all connections, belong to the
- * process that made them, and NNG ends a process that uses it after a fork. So
- * who calls it asks here first. Any thread.
+ * process that created them, and NNG aborts a process that uses it after a
+ * fork. So callers of NNG check here first. Any thread.
  */
 #ifndef COMMON_RPC_FORK_H
 #define COMMON_RPC_FORK_H
@@ -20,8 +20,8 @@ bool rpc_fork_watch(void);
 bool rpc_forked(void);
 
 /*
- * Fills error for what could not be opened or called: since this is such a child,
- * else for want of memory. Returns the code.
+ * Fills error for something that could not be opened or called: because this is
+ * such a child, or else because memory is missing. Returns the code.
  */
 enum status_code rpc_fork_refuse(struct error *error);
 

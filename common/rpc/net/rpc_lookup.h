@@ -1,6 +1,6 @@
 /*
- * Looks a name up as getaddrinfo does, without anybody having to wait for a name
- * server: who gives a look-up up goes on at once.
+ * Looks a name up like getaddrinfo, but nobody has to wait for a name server:
+ * abandoning a look-up returns at once.
  */
 #ifndef COMMON_RPC_LOOKUP_H
 #define COMMON_RPC_LOOKUP_H
@@ -22,9 +22,9 @@ bool rpc_lookup_open(struct rpc_lookup **lookup, const char *host, const char *p
     rpc_lookup_fn *found, void *closure);
 
 /*
- * Gives the look-up up, or what is left of it, and clears *lookup. Waits for
- * found to return, if that is being called, and never for a name server; found is
- * not called afterwards. Not to be called in found. NULL is fine.
+ * Abandons the look-up if it has not ended, and clears *lookup. Waits for found
+ * to return if it is running, but never for a name server; found is not called
+ * afterwards. Not to be called in found. NULL is fine.
  */
 void rpc_lookup_close(struct rpc_lookup **lookup);
 

@@ -10,8 +10,8 @@
  *	rpc_dialer.c      makes one again and again
  *	rpc_budget.c      memory that connections share
  *
- * Locks are taken in this order: a dialer's, a connection's, then the net's or
- * a budget's. None is held while an event is told.
+ * Order of locks: first a dialer's, then a connection's, then the net's or a
+ * budget's. No lock is held while an event is called.
  */
 #ifndef COMMON_RPC_NET_INTERNAL_H
 #define COMMON_RPC_NET_INTERNAL_H
@@ -54,16 +54,19 @@ struct rpc_block *rpc_block_new(size_t capacity);
 bool rpc_block_is_alone(struct rpc_block *block);
 
 /*
- * Where a connection is. Reading and writing are done by one thread each at a
- * time: who has set the flag reading, or writing, has that part to itself until
- * it clears the flag. An operation of NNG in flight has it too.
+ * The state of a connection. One thread at a time reads, and one thread at a
+ * time writes. The thread that has set the flag reading (or writing) owns the
+ * members of the reader (or writer) until it clears the flag; these members
+ * need no lock. While an operation of NNG is in flight, the operation owns
+ * them.
  *
  *	GREETING -> OPEN -> CLOSING -> CLOSED
  *	    `-----------------^
  *
- * It is CLOSED, and its end is told, when it is CLOSING and neither flag is set.
- * That is found out by the reader alone, in its callback, so that events are
- * told in order; a writer that is the last wakes the reader for it.
+ * A connection becomes CLOSED, and the event closed is called, when it is
+ * CLOSING and neither flag is set. Only the reader checks this, in its
+ * callback, so that events are called in order. If the writer is the last to
+ * finish, it wakes the reader for this.
  */
 enum rpc_conn_state {
 	RPC_CONN_GREETING,
@@ -78,7 +81,7 @@ struct rpc_conn {
 	nng_stream *stream;
 	bool ipc;
 	char peer[RPC_PEER_TEXT_MAX];
-	atomic_uint users; /* the net, until it is CLOSED, and others */
+	atomic_uint users; /* references: the net until it is CLOSED, and others */
 	void *user;
 
 	/* The reader's. */
@@ -100,9 +103,9 @@ struct rpc_conn {
 	nng_aio *write_aio; /* waits until there is room */
 	int64_t write_deadline_ns;
 
-	TAILQ_ENTRY(rpc_conn) link; /* this and the next six are guarded by the net's lock */
+	TAILQ_ENTRY(rpc_conn) link; /* this and the next six are protected by the net's lock */
 	bool ending;
-	bool ended; /* CLOSED, but somebody has it still */
+	bool ended; /* CLOSED, but somebody still has a reference */
 	TAILQ_ENTRY(rpc_conn) greeting_link;
 	bool greeting; /* in net->greeting */
 	int64_t since_ns;
@@ -156,8 +159,9 @@ struct rpc_conn_options {
 };
 
 /*
- * Begins the greeting. Its events follow, unless the connection is refused,
- * which is told as a fault and given back: then there is none.
+ * Begins the greeting. The events of the connection follow. If the connection
+ * is refused, this is reported as a fault, the cause is returned, and there are
+ * no events.
  */
 enum rpc_cause rpc_conn_start(struct rpc_net *net, const struct rpc_conn_options *options);
 
@@ -179,31 +183,41 @@ uint64_t rpc_net_random(struct rpc_net *net, uint64_t limit);
 /* Tells a fault, when the cause is one. */
 void rpc_net_fault(struct rpc_net *net, const char *peer, enum rpc_cause cause, const char *text);
 
-/* Ends the connection, if it has not ended; text may be NULL. With or without its lock. */
+/*
+ * Ends the connection, if it has not ended; text may be NULL. The second one is
+ * for callers that hold its lock.
+ */
 void rpc_conn_end(struct rpc_conn *conn, enum rpc_cause cause, const char *text);
 void rpc_conn_end_locked(struct rpc_conn *conn, enum rpc_cause cause, const char *text);
 
-/* For who found the connection in a list: false when it is about to be freed. */
+/* For a connection that was found in a list: false when it is about to be freed. */
 bool rpc_conn_try_acquire(struct rpc_conn *conn);
 
 /* The cause of a stream's result that is not 0. */
 enum rpc_cause rpc_conn_cause(int result);
 
 /*
- * The reader gives its flag back, when the connection is CLOSING or has brought
- * as much as it may; else false. After true the reader must not touch it. Who
- * makes room looks at the flag with the same lock: none can miss the other.
- * Without the lock.
+ * Clears the reader's flag and returns true if the connection is CLOSING or has
+ * read as much as it may; else returns false. After true the reader must not
+ * touch the connection. A thread that makes room checks the flag under the same
+ * lock, so that it cannot miss that the reader has stopped. To be called
+ * without the lock.
  */
 bool rpc_conn_stop_reading(struct rpc_conn *conn);
 
-/* Lets the reader go on in its callback, unless it is at work. With the lock. */
+/* Makes the reader continue in its callback, unless it is running. With the lock. */
 void rpc_conn_wake_reader(struct rpc_conn *conn);
 
-/* Frees what nobody has. Not what rpc_conn_stop_reading drops. */
+/*
+ * Frees a connection without references. Its stream, TLS session and block must
+ * have been freed before.
+ */
 void rpc_conn_free(struct rpc_conn *conn);
 
-/* By the reader: hands up what there is and reads on. It must not touch the connection after it. */
+/*
+ * For the reader: passes on the complete messages and reads more. The caller
+ * must not touch the connection afterwards.
+ */
 void rpc_conn_read(struct rpc_conn *conn);
 void rpc_conn_read_event(void *conn);
 
@@ -213,7 +227,7 @@ bool rpc_conn_may_read(const struct rpc_conn *conn, bool again);
 /* Puts a buffer that is framed at the end of what is to be written. With the lock. */
 void rpc_conn_queue(struct rpc_conn *conn, struct rpc_buf *buf);
 
-/* Writes what waits, if nobody does. With the lock, which is given up meanwhile. */
+/* Writes what waits, if no other thread does. With the lock, which is released meanwhile. */
 void rpc_conn_write(struct rpc_conn *conn);
 void rpc_conn_write_event(void *conn);
 

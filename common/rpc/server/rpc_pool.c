@@ -17,7 +17,7 @@
 struct rpc_worker {
 	pthread_t thread;
 	struct rpc_pool *pool;
-	struct rpc_call **calls; /* room for a gulp */
+	struct rpc_call **calls; /* room for a batch */
 };
 
 struct rpc_pool {

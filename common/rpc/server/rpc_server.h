@@ -1,17 +1,17 @@
 /*
- * The server side of the RPC layer: connections on one or more URLs (rpc_net.h),
- * any NNG REQ socket at their other end, a table of methods, calls that are
- * finished from any thread.
+ * The server side of the RPC layer: it listens on one or more URLs (rpc_net.h),
+ * any NNG REQ socket can be a client, methods are rows of a table, and any
+ * thread may finish a call.
  *
  * A call is RECEIVED (its message is decoded where it was read, in a thread of
  * NNG's), STARTED (its method's start has been called) and FINISHED (it was
  * answered). The reply message leaves when the last call of its batch is
  * finished.
  *
- * A call is CANCELLED besides when nobody waits for it any more: its connection
- * has ended, or its client has said so. If it waits in a queue of rpc_pool it is
- * not executed; if it is being worked on, who does so may ask (rpc_call_cancelled).
- * It is to be finished all the same.
+ * In addition a call can be CANCELLED, when nobody waits for it any more: its
+ * connection has ended, or its client has cancelled it. If it waits in a queue
+ * of rpc_pool it is not executed. A method that works on it can check this
+ * (rpc_call_cancelled). The call must still be finished.
  */
 #ifndef COMMON_RPC_SERVER_H
 #define COMMON_RPC_SERVER_H
@@ -36,37 +36,39 @@ struct rpc_method {
 	const ProtobufCMessageDescriptor *output;
 
 	/*
-	 * Takes the call and must see to it that it is finished exactly once, by
-	 * any thread. Called in a thread of NNG's: must not block.
+	 * Takes the call. It must be finished exactly once, by any thread.
+	 * Called in one of NNG's threads: must not block.
 	 */
 	void (*start)(struct rpc_call *call, void *closure);
-	unsigned kind; /* for the service's own use, as the queue of rpc_pool */
+	unsigned kind; /* for the service's own use, for example the queue of rpc_pool */
 	bool secret;   /* the request holds secrets: it is overwritten after the answer */
 };
 
 /*
  * What is done with each call besides its method. Neither function may block.
- * The server has rows of its own, before those of its user: "deadline" refuses
- * calls whose time is over, "principal" those that may not say for whom they are.
+ * The server's own rows come before those of its user: "deadline" refuses calls
+ * whose time is over, "principal" refuses calls that name a principal and may
+ * not.
  */
 struct rpc_interceptor {
 	const char *name;
 
 	/*
-	 * In the order of the rows, before the call is started. False when it has
-	 * failed the call, which is gone then. NULL: nothing.
+	 * Called in the order of the rows, before the call is started. Returns
+	 * false when it has failed the call, which must not be used any more.
+	 * May be NULL.
 	 */
 	bool (*before)(struct rpc_call *call, void *closure);
 
 	/*
-	 * In the opposite order, once the call is finished and before its reply
-	 * leaves; for calls that were refused, too. error is STATUS_OK when it was
-	 * answered. NULL: nothing.
+	 * Called in the opposite order, when the call is finished and before
+	 * its reply leaves; for refused calls too. error is STATUS_OK when it
+	 * was answered. May be NULL.
 	 */
 	void (*after)(const struct rpc_call *call, const struct error *error, void *closure);
 };
 
-/* What clients may take of the server; see rpc_net.h. 0: no limit, or the default of a time. */
+/* What clients may use of the server; see rpc_net.h. 0: no limit; for times: the default. */
 struct rpc_server_limits {
 	unsigned connections_max;
 	unsigned address_max;     /* connections of an address */
@@ -87,14 +89,15 @@ struct rpc_server_limits {
  * instead, before the message is read. A message that holds only cancels is not
  * replied to.
  *
- * All that is pointed to is borrowed until the server is closed, but for
+ * Everything that is pointed to is borrowed until the server is closed, except
  * listen.
  */
 struct rpc_server_options {
 
 	/*
-	 * URLs with commas: tcp:// ipc:// tls+tcp://. tcp://:PORT, with no
-	 * host or *, is every address, of IPv4 and of IPv6 where there is one.
+	 * URLs, separated by commas: tcp:// ipc:// tls+tcp://. tcp://:PORT,
+	 * without a host or with *, means every address: IPv4, and IPv6 if the
+	 * system has it.
 	 */
 	const char *listen;
 	const struct rpc_method *methods;
@@ -108,36 +111,42 @@ struct rpc_server_options {
 	struct rpc_server_limits limits;
 
 	/* For Health and Reflection, which the server answers by itself. */
-	bool (*serving)(void *closure); /* may the whole be called SERVING? must not block */
+	bool (*serving)(void *closure); /* is the server SERVING as a whole? must not block */
 	const char *const *services;    /* full names for Health, NULL-terminated */
 	const uint8_t *descriptor_set;  /* packed; borrowed */
 	size_t descriptor_set_len;
 
 	/*
-	 * Called when all calls of a message have been started, so that who
-	 * shares their work out can do so knowing all of them. May be NULL; must
-	 * not block.
+	 * Called when all calls of a message have been started, so that the
+	 * work can be distributed knowing all of them. May be NULL; must not
+	 * block.
 	 */
 	void (*started)(void *closure);
 
-	/* Called for each message that was not refused, with the number of its calls. Likewise. */
+	/*
+	 * Called for each message that was not refused, with the number of its
+	 * calls. May be NULL; must not block.
+	 */
 	void (*observe_message)(size_t calls, void *closure);
 
-	/* Called when a connection is ended by a fault, or refused: as faulted of rpc_net.h. */
+	/*
+	 * Called when a connection is ended because of a fault, or refused; see
+	 * faulted of rpc_net.h.
+	 */
 	void (*observe_fault)(
 	    const char *peer, enum rpc_cause cause, const char *text, void *closure);
 
 	const struct rpc_interceptor *interceptors;
 	size_t interceptor_count;
-	void *observe_closure; /* handed to these three */
+	void *observe_closure; /* passed to these three */
 
 	struct rpc_tls *tls; /* of tls+tcp:// URLs; NULL: there may be none */
 
 	/*
-	 * Whose calls may say for whom they are made (metadata "principal"):
-	 * names, with commas, that client certificates have as DNS or URI names,
-	 * or as their common name where they have none of those. NULL or empty:
-	 * everybody who can connect.
+	 * The clients whose calls may name a principal (metadata "principal"):
+	 * names, separated by commas, that client certificates have as DNS or
+	 * URI names, or as their common name if they have none of those. NULL
+	 * or empty: everybody who can connect.
 	 */
 	const char *trusted;
 };
@@ -149,7 +158,7 @@ struct rpc_server_options {
 enum status_code rpc_server_open(
     struct rpc_server **server, const struct rpc_server_options *options, struct error *error);
 
-/* The URLs bound, with commas, as in listen but with the true port where that was 0. */
+/* The bound URLs, separated by commas: as in listen, but with the actual port if that was 0. */
 const char *rpc_server_url(const struct rpc_server *server);
 
 /* From now on health says NOT_SERVING; calls are still answered. */
@@ -158,7 +167,7 @@ void rpc_server_drain(struct rpc_server *server);
 /* Calls received and not yet finished. */
 size_t rpc_server_in_flight(const struct rpc_server *server);
 
-/* What clients hold of the limits. */
+/* What clients currently use of the limits. */
 struct rpc_server_stats {
 	size_t connections;
 	size_t partial_bytes;
@@ -169,17 +178,17 @@ struct rpc_server_stats {
 void rpc_server_stats(struct rpc_server *server, struct rpc_server_stats *stats);
 
 /*
- * Refuses what comes from now on (UNAVAILABLE, reason SHUTTING_DOWN), waits
- * until every started call is finished and its reply written to its
- * connection, for which it allows half a second, frees the server and clears
- * *server. What finishes calls must still run. NULL is fine. Not to be called
+ * Refuses new requests (UNAVAILABLE, reason SHUTTING_DOWN), waits until every
+ * started call is finished, and at most half a second more until the replies
+ * are written to their connections. Then frees the server and clears *server.
+ * The threads that finish calls must still run. NULL is fine. Not to be called
  * in a callback.
  */
 void rpc_server_close(struct rpc_server **server);
 
 /*
- * What a call says of itself. Borrowed until the call is finished. The method
- * is NULL when it is unknown, which only interceptors can meet.
+ * The properties of a call. Borrowed until the call is finished. The method is
+ * NULL when it is unknown; only interceptors see such calls.
  */
 const struct rpc_method *rpc_call_method(const struct rpc_call *call);
 struct arena *rpc_call_arena(struct rpc_call *call);
@@ -187,40 +196,40 @@ int64_t rpc_call_deadline_ns(const struct rpc_call *call); /* on clock_now_ns */
 int64_t rpc_call_received_ns(const struct rpc_call *call);
 const char *rpc_call_metadata(const struct rpc_call *call, const char *key); /* or NULL */
 
-/* How long the call has waited in queues of rpc_pool; -1 when it came to none. */
+/* How long the call has waited in queues of rpc_pool; -1 when it was in none. */
 int64_t rpc_call_waited_ns(const struct rpc_call *call);
 
 /* True once nobody waits for the call's answer any more. Any thread. */
 bool rpc_call_cancelled(const struct rpc_call *call);
 
 /*
- * The input message, unpacked in the call's arena on the first demand. NULL
- * when its bytes are no such message or exceed the arena, or when a string is
- * not UTF-8 or holds U+0000: then the call has been failed with
- * INVALID_ARGUMENT and is gone.
+ * The input message, unpacked in the call's arena when this is first called.
+ * NULL when its bytes are not such a message or exceed the arena, or when a
+ * string is not UTF-8 or contains U+0000. Then the call has been failed with
+ * INVALID_ARGUMENT and must not be used any more.
  */
 const ProtobufCMessage *rpc_call_request(struct rpc_call *call);
 
-/* A place for the service to keep what it knows of the call; NULL at first. */
+/* A pointer that the service can attach to the call; NULL at first. */
 void *rpc_call_data(const struct rpc_call *call);
 void rpc_call_set_data(struct rpc_call *call, void *data);
 
-/* Answers with response, which is packed at once. The call is gone after it. */
+/* Answers with response, which is packed immediately. The call must not be used afterwards. */
 void rpc_call_finish(struct rpc_call *call, const ProtobufCMessage *response);
 
-/* Answers with an error. The call is gone after it. */
+/* Answers with an error. The call must not be used afterwards. */
 void rpc_call_fail(struct rpc_call *call, const struct error *error);
 
 /*
- * If the deadline has passed, fails the call with DEADLINE_EXCEEDED and
- * returns true; the call is gone then.
+ * If the deadline has passed, fails the call with DEADLINE_EXCEEDED and returns
+ * true; the call must not be used then.
  */
 bool rpc_call_drop_expired(struct rpc_call *call);
 
 /*
- * Between the two, replies that this thread completes wait, to leave in one
- * write for each connection. For who finishes many calls in a row, without
- * waiting for anything meanwhile.
+ * Between the two calls, replies that this thread completes are kept back, to
+ * leave with one write per connection. For a thread that finishes many calls in
+ * a row and does not block meanwhile.
  */
 void rpc_call_cork(void);
 void rpc_call_uncork(void);

@@ -1,8 +1,8 @@
 /*
  * What the files of the server side share: rpc_server.c (opening, closing,
- * memory), rpc_session.c (a connection and what was asked by it), rpc_message.c
- * (from the bytes of a request to those of its reply), rpc_call.c (calls and
- * their answers), rpc_builtin.c, rpc_pool.c.
+ * memory), rpc_session.c (a connection and its requests), rpc_message.c (from
+ * the bytes of a request to those of its reply), rpc_call.c (calls and their
+ * answers), rpc_builtin.c, rpc_pool.c.
  */
 #ifndef COMMON_RPC_SERVER_INTERNAL_H
 #define COMMON_RPC_SERVER_INTERNAL_H
@@ -20,34 +20,37 @@
 #include "common/rpc/wire/rpc_digest.h"
 #include "common/rpc/wire/rpc_envelope.h"
 
-/* A connection, as long as it is open or messages of it are worked on. */
+/* A connection. Lives as long as it is open or one of its messages is being worked on. */
 struct rpc_session {
 	struct rpc_server *server;
 	struct rpc_conn *conn; /* acquired */
-	atomic_uint users;     /* the connection while it is open, and messages */
+	atomic_uint users;     /* references: the connection while it is open, and each message */
 
-	pthread_mutex_t lock; /* guards the list, and messages in it against being let go */
-	TAILQ_HEAD(, rpc_message) messages; /* that are worked on */
+	pthread_mutex_t lock; /* protects the list, and keeps the messages in it from being freed */
+	TAILQ_HEAD(, rpc_message) messages; /* those being worked on */
 };
 
 /*
- * A request that is worked on. One thread at a time has it: that which decodes
- * it, then whoever finishes the last of its calls.
+ * A request that is being worked on. It belongs to one thread at a time: first
+ * to the thread that decodes it, later to the thread that finishes the last of
+ * its calls (left becomes 0). Between the two nobody may touch it except
+ * through its calls, or to cancel it with the session's lock.
  */
 struct rpc_message {
 	struct rpc_server *server;
 	struct rpc_session *session;
 	TAILQ_ENTRY(rpc_message) link;
 	struct rpc_frame frame; /* calls borrow from its block */
-	struct rpc_buf *reply;  /* of the only call, or put together of all */
+	struct rpc_buf *reply;  /* of the only call, or combined from all */
 	struct rpc_call *calls; /* in the order of the request */
 	size_t call_count;
-	atomic_size_t left; /* calls not finished, and one for the decoder */
+	atomic_size_t left; /* calls not finished, plus one for the decoder */
 };
 
 /*
- * A call is in the server's list of spare ones, or in a message. It keeps its
- * arena for life.
+ * A call is either in the server's list of spare calls (protected by the
+ * server's lock) or in a message; then it belongs to the thread that works on
+ * it. It keeps its arena for its whole life.
  */
 struct rpc_call {
 	struct rpc_call *next; /* of the message or of the spare ones */
@@ -62,7 +65,7 @@ struct rpc_call {
 	struct rpc_span reply; /* its part of the ReplyBatch; set by who finishes it */
 	atomic_bool cancelled;
 
-	struct rpc_call *queue_next; /* this and the next three are of rpc_pool */
+	struct rpc_call *queue_next; /* this and the next three belong to rpc_pool */
 	int64_t queued_ns;
 	int64_t waited_ns; /* in queues, once it was taken out of one */
 	bool waited;
@@ -80,7 +83,7 @@ struct rpc_server {
 	atomic_size_t in_flight;
 	atomic_size_t working_bytes;
 
-	pthread_mutex_t lock; /* guards all below */
+	pthread_mutex_t lock; /* protects all below */
 	pthread_cond_t idle;  /* working has become 0 */
 	bool closing;
 	size_t working; /* messages */
@@ -88,7 +91,7 @@ struct rpc_server {
 	size_t spare_count;
 };
 
-/* How the server takes a message up. */
+/* The result of rpc_server_take. */
 enum rpc_taking {
 	RPC_TAKING_DONE,
 	RPC_TAKING_CLOSED, /* the server closes */
@@ -96,12 +99,13 @@ enum rpc_taking {
 };
 
 /*
- * Counts one more message that is worked on, with count calls, linked, out of
- * the spare ones and the heap. Otherwise nothing has changed.
+ * Counts one more message that is being worked on, and gives count linked calls
+ * for it, from the spare ones or the heap. If the result is not
+ * RPC_TAKING_DONE, nothing has changed.
  */
 enum rpc_taking rpc_server_take(struct rpc_server *server, struct rpc_call **calls, size_t count);
 
-/* Puts the calls back, in whatever state they are, and clears *calls; counts one message less. */
+/* Returns the calls, in any state, to the spare ones and clears *calls; counts one message less. */
 void rpc_server_let_go(struct rpc_server *server, struct rpc_call **calls);
 
 /* The events of connections. */
@@ -109,31 +113,31 @@ extern const struct rpc_net_events rpc_session_events;
 
 void rpc_session_release(struct rpc_session **session);
 
-/* From now on the message can be cancelled, and no more. */
+/* From rpc_session_add to rpc_session_remove the message can be cancelled. */
 void rpc_session_add(struct rpc_session *session, struct rpc_message *message);
 void rpc_session_remove(struct rpc_session *session, struct rpc_message *message);
 
 /*
- * Takes the frame: decodes it and gives a message whose calls are to be started,
- * or replies to it, if it is to be replied to, and gives NULL.
+ * Takes the frame and decodes it. Gives a message whose calls must be started;
+ * or NULL, if it has replied to the frame itself or the frame needs no reply.
  */
 struct rpc_message *rpc_message_receive(struct rpc_session *session, struct rpc_frame *frame);
 
-/* Starts its calls. The message is gone then, or is theirs. */
+/* Starts the calls of the message, which must not be used by the caller afterwards. */
 void rpc_message_start(struct rpc_message *message);
 
 /*
- * Nobody waits for the calls at these places, packed numbers, any more; none:
- * for all of them. With the session's lock.
+ * Cancels the calls at these places, which are packed numbers; empty: all
+ * calls. With the session's lock.
  */
 void rpc_message_cancel(struct rpc_message *message, struct rpc_span places);
 
-/* Sends the reply of a message all whose calls are finished. */
+/* Sends the reply of a message whose calls are all finished. */
 void rpc_message_finish(struct rpc_message *message);
 
 /*
- * True in a thread that starts calls: the server's user is told when it has
- * started all that were read together (rpc_server_options.started).
+ * True in a thread that starts calls. When it has started all calls that were
+ * read together, it calls rpc_server_options.started once.
  */
 extern _Thread_local bool rpc_session_is_starting;
 
