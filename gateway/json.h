@@ -66,9 +66,9 @@ void json_write_elements(struct buf *out, const struct schema_field *field,
     const ProtobufCMessage *message, const struct json_bulk *bulk);
 
 /*
- * Appends template with each {name} replaced by that field of message, percent-
- * encoded (RFC 3986). False, and out as it was, when a field is unset, empty
- * or not positive.
+ * Appends template with each {name} replaced by that field of message,
+ * percent-encoded (RFC 3986). False, and out as it was, when a field is unset,
+ * empty or not positive.
  */
 bool json_write_template(struct buf *out, const char *template, const struct schema_message *type,
     const ProtobufCMessage *message);

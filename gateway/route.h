@@ -37,7 +37,7 @@ struct route {
 	const struct schema_field *status_reason;   /* likewise */
 };
 
-/* A schema whose methods are to be found, and whose it is: no two have one owner. */
+/* A schema whose methods can be found, and its owner: no two schemas have the same owner. */
 struct route_source {
 	const struct schema *schema;
 	const void *owner;
@@ -80,10 +80,10 @@ void route_table_free(struct route_table **table);
  * says; *allow is borrowed from the table, and filled whenever the path is
  * that of a resource.
  *
- * A slash at the end is ignored; other empty segments and those that are . or
- * .. are in no path. Escapes are decoded after the path was split; %2F stays in
- * the text of a variable of several segments. Of several bindings that fit, the
- * one that names more of the path from its beginning on is found.
+ * A slash at the end is ignored. No path has other empty segments, or segments
+ * that are . or .. . Escapes are decoded after the path is split; %2F stays in
+ * the text of a variable with several segments. If several bindings match, the
+ * one that is literal for longer from the beginning of the path is found.
  */
 enum route_result route_find(const struct route_table *table, struct route_text verb,
     struct route_text path, struct route_text (*header)(void *closure, const char *name),

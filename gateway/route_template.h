@@ -1,6 +1,6 @@
 /*
- * The path of a binding, taken apart: the grammar of google.api.http, which
- * google/api/http.proto has. Any thread.
+ * The path of a binding, parsed by the grammar of google.api.http (see
+ * google/api/http.proto). Any thread.
  */
 #ifndef GATEWAY_ROUTE_TEMPLATE_H
 #define GATEWAY_ROUTE_TEMPLATE_H
@@ -45,10 +45,10 @@ struct route_template {
 /* Reads a path. NULL, or what is wrong with it: "must begin with a slash". */
 const char *route_template_read(struct route_template *template, const char *path);
 
-/* Whether both are of the same paths, but for the names of their variables. */
+/* Whether both match the same paths; the names of variables do not matter. */
 bool route_template_same(const struct route_template *a, const struct route_template *b);
 
-/* Whether a path is of both. */
+/* Whether some path matches both. */
 bool route_template_overlaps(const struct route_template *a, const struct route_template *b);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The services that the gateway offers, as a FileDescriptorSet describes them:
- * messages with descriptors that protobuf-c packs and unpacks by, their JSON
- * names and rules, methods with their HTTP bindings.
+ * The services that the gateway offers, from a FileDescriptorSet: messages with
+ * descriptors that protobuf-c can use for packing and unpacking, their JSON
+ * names and rules, and methods with their HTTP bindings.
  *
  * Never changes after schema_new: any thread may read.
  */
@@ -74,11 +74,12 @@ struct schema_rule {
 	const char *place; /* where it stands, for errors */
 };
 
-/* What is wanted of a set. */
+/* Which parts of a set are compiled. */
 struct schema_options {
 	/*
-	 * Whether the services of a proto package are; those of others are passed
-	 * over, and rules for them. NULL: all are.
+	 * Returns whether the services of a proto package are compiled; those
+	 * of other packages are skipped, and so are rules for them. NULL: all
+	 * are.
 	 */
 	bool (*wants)(const char *package, void *closure);
 	void *closure;
@@ -86,7 +87,10 @@ struct schema_options {
 	size_t rule_count;
 };
 
-/* The length of the package of the method that a selector names; -1: it can be none. */
+/*
+ * The length of the package in a selector, which names a method; -1: the
+ * selector cannot name one.
+ */
 ptrdiff_t schema_selector_package(const char *selector);
 
 /*
@@ -133,7 +137,7 @@ const char *schema_template_problem(const struct schema_message *message, const 
  * presence: what is packed of the message does not say that it was given.
  */
 bool schema_field_is_lost(const struct schema_field *field, const ProtobufCMessage *message);
-/* The way to a field within a message, by those of the messages around it. */
+/* The path to a field in nested messages: the fields of the outer messages, then the field. */
 #define SCHEMA_PATH_MAX 4
 
 struct schema_path {
@@ -153,13 +157,13 @@ schema_path_leaf(const struct schema_path *path)
 }
 
 /*
- * The message within message that has the field that the path leads to. Those
- * on the way that are not there are made, in arena. NULL without memory.
+ * The inner message that contains the field at the end of the path. Missing
+ * messages on the path are created, in arena. NULL without memory.
  */
 ProtobufCMessage *schema_path_reach(
     const struct schema_path *path, ProtobufCMessage *message, struct arena *arena);
 
-/* Whether a field is a map, of whose entries schema_field_message tells. */
+/* Whether a field is a map; schema_field_message gives the type of its entries. */
 bool schema_field_is_map(const struct schema_field *field);
 
 /* The message type of a field of type message. */

@@ -7,7 +7,7 @@
 
 struct store;
 
-/* Brings the schema up to date, told by lines on standard output when told is true. */
+/* Brings the schema up to date; reports each step on standard output when told is true. */
 enum status_code accountd_migrate(
     struct store *store, const struct password_cost *cost, bool told, struct error *error);
 

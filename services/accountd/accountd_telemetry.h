@@ -20,7 +20,7 @@ struct rpc_server;
 struct telemetry;
 struct user_service;
 
-/* Begins to tell; telemetry and store are borrowed until accountd_telemetry_close. */
+/* Begins to report; telemetry and store are borrowed until accountd_telemetry_close. */
 enum status_code accountd_telemetry_open(struct accountd_telemetry **accountd,
     struct telemetry *telemetry, struct store *store, struct error *error);
 
@@ -28,8 +28,8 @@ enum status_code accountd_telemetry_open(struct accountd_telemetry **accountd,
 void accountd_telemetry_close(struct accountd_telemetry **accountd);
 
 /*
- * At scrapes, service and server are asked how they stand, until this is called
- * with NULL for both; when that returns nobody asks them.
+ * Each scrape reads the state of service and server, until this is called with
+ * NULL for both. When that call returns, no scrape uses them.
  */
 void accountd_telemetry_watch(
     struct accountd_telemetry *accountd, struct user_service *service, struct rpc_server *server);

@@ -1,10 +1,11 @@
 /*
  * Threads that hash passwords, with a bounded queue of tasks. Tasks take turns,
- * a password at a time, and each is open to all threads: one of thousands of
- * passwords has every thread when it is alone, and holds up one that comes
- * later by no more than a hash or two.
+ * one password at a time, and all threads can work on each task. A task with
+ * thousands of passwords uses every thread when it is alone, and delays a later
+ * task by no more than a hash or two.
  *
- * The threads run at a lower priority than those of the store: reads go first.
+ * The threads have a lower priority than those of the store, so that reads go
+ * first.
  */
 #ifndef ACCOUNTD_HASHER_H
 #define ACCOUNTD_HASHER_H
@@ -25,26 +26,26 @@ struct hasher_item {
 };
 
 /*
- * Work for a hasher; embedded in what it is for. begin and end are called in
- * threads of the hasher, one after the other. Neither is called with the
- * hasher's lock held; either may free the task.
+ * Work for a hasher; embedded in the object that it is for. begin and end are
+ * called in threads of the hasher, one after the other. Neither is called with
+ * the hasher's lock held, and either may free the task.
  *
  *	WAITING -> begun -> its items are hashed by any number of threads -> ended
  *	   `------- past its deadline ---------------------------------------^
  */
 struct hasher_task {
-	int64_t deadline_ns; /* looked at before each password */
+	int64_t deadline_ns; /* checked before each password */
 
-	/* Sets items and count. False: there is nothing to be done, the task is gone. */
+	/* Sets items and count. False: nothing to do; the hasher does not use the task afterwards. */
 	bool (*begin)(struct hasher_task *task);
 
-	/* All is hashed, or error, which is not NULL then, says why not. The task is gone. */
+	/* All items are hashed, or error is not NULL and says why not. The hasher does not use the task afterwards. */
 	void (*end)(struct hasher_task *task, const struct error *error);
 
 	struct hasher_item *items; /* borrowed until end */
 	size_t count;
 
-	/* The hasher's own, guarded by its lock. */
+	/* The members below belong to the hasher; its lock protects them. */
 	struct hasher_task *next;
 	int64_t submitted_ns;
 	enum status_code status; /* OK until a password could not be hashed */
@@ -56,10 +57,13 @@ struct hasher_task {
 
 struct hasher_options {
 	unsigned threads;
-	size_t queue_max; /* tasks taken and not ended; one more is refused */
+	size_t queue_max; /* maximum number of tasks that have not ended; one more is refused */
 	struct password_cost cost;
 
-	/* What each password took, and each task waited before its first. May be NULL. */
+	/*
+	 * Time to hash each password, and time that each task waited before its
+	 * first. May be NULL.
+	 */
 	struct metric_series *hash_ns;
 	struct metric_series *wait_ns;
 };
@@ -76,12 +80,12 @@ enum status_code hasher_start(
 enum status_code hasher_submit(
     struct hasher *hasher, struct hasher_task *task, struct error *error);
 
-/* Tasks that are taken and not ended. Any thread. */
+/* The number of tasks that have not ended. Any thread. */
 size_t hasher_queued(struct hasher *hasher);
 
 /*
- * Ends the tasks that it has, joins the threads and clears *hasher. Nothing may
- * be submitted any more. NULL is fine.
+ * Completes the tasks that it has, joins the threads and clears *hasher.
+ * Nothing may be submitted any more. NULL is fine.
  */
 void hasher_stop(struct hasher **hasher);
 

@@ -1,10 +1,11 @@
 /*
- * A connection to a server that speaks the MySQL protocol, with a deadline on
- * everything: no call outlasts it. mysql_conn_impl.h alone includes <mysql.h>.
+ * A connection to a server with the MySQL protocol. Every call has a deadline
+ * and returns when it passes. Only mysql_conn_impl.h includes <mysql.h>.
  *
- * A connection that breaks, or whose deadline passes while a statement runs,
- * is closed at once, so that no statement ever meets one in an unknown state;
- * mysql_conn_open opens it anew. Belongs to one thread at a time.
+ * A connection that breaks, or whose deadline passes while a statement runs, is
+ * closed at once, so that no statement runs on a connection in an unknown
+ * state; mysql_conn_open reopens it. A connection belongs to one thread at a
+ * time.
  */
 #ifndef ACCOUNTD_MYSQL_CONN_H
 #define ACCOUNTD_MYSQL_CONN_H
@@ -30,11 +31,11 @@ enum mysql_end {
 	MYSQL_END_FAILED       /* the server gave an error; the statement did nothing */
 };
 
-/* Where to connect to; borrowed for the connection's life. */
+/* Where to connect to; must outlive the connection. */
 struct mysql_target {
-	const struct mysql_hosts *hosts; /* the first that answers is used */
+	const struct mysql_hosts *hosts; /* the first one that answers is used */
 	const char *database;
-	struct mysql_login *login; /* asked for each connection */
+	struct mysql_login *login; /* read for each connection */
 	const struct mysql_tls *tls;
 	uint32_t connect_timeout_ms;
 };
@@ -56,7 +57,7 @@ struct mysql_value {
 
 #define MYSQL_ROW_COLUMNS 8
 
-/* A row; integers as decimal text. NULL: SQL's. Lives until the next call. */
+/* A row; integers are decimal text, SQL's NULL is NULL. Valid until the next call. */
 struct mysql_row {
 	const char *text[MYSQL_ROW_COLUMNS];
 	unsigned long len[MYSQL_ROW_COLUMNS];
@@ -69,12 +70,13 @@ struct mysql_conn *mysql_conn_new(const struct mysql_target *target);
 void mysql_conn_free(struct mysql_conn **conn);
 
 /*
- * Connects if it is not connected, or no longer. To be called before each
- * operation; also sets the deadline of all that follows, until the next.
+ * Connects if the connection is closed or was lost. To be called before each
+ * operation; also sets the deadline for all calls until the next
+ * mysql_conn_open.
  */
 enum mysql_end mysql_conn_open(struct mysql_conn *conn, int64_t deadline_ns);
 
-/* Breaks the connection off. The next mysql_conn_open connects anew. */
+/* Closes the connection. The next mysql_conn_open connects again. */
 void mysql_conn_close(struct mysql_conn *conn);
 
 bool mysql_conn_is_open(const struct mysql_conn *conn);
@@ -89,8 +91,9 @@ bool mysql_conn_sent(const struct mysql_conn *conn);
 enum mysql_end mysql_conn_query(struct mysql_conn *conn, const char *sql, size_t len);
 
 /*
- * Runs a statement with count parameters. It stays prepared in slot, which
- * always gets the same SQL, or if slot is MYSQL_SLOT_NONE is prepared for this once.
+ * Runs a statement with count parameters. It stays prepared in slot, which must
+ * always get the same SQL; with MYSQL_SLOT_NONE it is prepared for this run
+ * only.
  */
 enum mysql_end mysql_conn_execute(struct mysql_conn *conn, int slot, const char *sql, size_t len,
     const struct mysql_value *values, size_t count);
@@ -100,38 +103,42 @@ enum mysql_end mysql_conn_execute(struct mysql_conn *conn, int slot, const char 
 
 /*
  * The rows of the last statement; each is read once, in order. False at the
- * end, and when there is no memory for the next row, which
- * mysql_conn_has_read_all tells apart.
+ * end, and when there is no memory for the next row; mysql_conn_has_read_all
+ * distinguishes the two.
  */
 size_t mysql_conn_row_count(const struct mysql_conn *conn);
 bool mysql_conn_next_row(struct mysql_conn *conn, struct mysql_row *row);
 bool mysql_conn_has_read_all(const struct mysql_conn *conn);
 
 /*
- * Whether the server takes a statement of so many bytes (max_allowed_packet);
- * one that is longer ends with MYSQL_END_FAILED, unsent. Of a statement with
- * parameters mysql_conn_execute_bytes gives the bytes, a few too many.
+ * Whether the server accepts a statement of that many bytes
+ * (max_allowed_packet). A longer one ends with MYSQL_END_FAILED and is not
+ * sent. mysql_conn_execute_bytes returns the size of a statement with
+ * parameters, or a few bytes more.
  */
 bool mysql_conn_fits(const struct mysql_conn *conn, size_t bytes);
 size_t mysql_conn_execute_bytes(size_t sql_len, const struct mysql_value *values, size_t count);
 
-/* Rows that the last statement found for its change, and the first id that it gave. */
+/*
+ * The number of rows that the last statement matched for its change, and the
+ * first id that it assigned.
+ */
 uint64_t mysql_conn_affected(const struct mysql_conn *conn);
 uint64_t mysql_conn_insert_id(const struct mysql_conn *conn);
 
 /*
- * The distance of ids given by one statement on this connection, when it was
- * made; and whether it may have changed since, as in a Galera cluster, where it
- * is the number of nodes.
+ * The distance between ids that one statement assigns on this connection, as it
+ * was when the connection was made; and whether it may have changed since, as
+ * in a Galera cluster, where it is the number of nodes.
  */
 uint64_t mysql_conn_id_step(const struct mysql_conn *conn);
 bool mysql_conn_id_step_varies(const struct mysql_conn *conn);
 
-/* The numbers for a table and for a column that is not there. */
+/* The error numbers for a missing table and a missing column. */
 #define MYSQL_ERROR_NO_TABLE  1146
 #define MYSQL_ERROR_NO_COLUMN 1054
 
-/* Number and words of the error that the last call ended with. For the log. */
+/* Number and text of the error that the last call ended with. For the log. */
 unsigned mysql_conn_error(const struct mysql_conn *conn);
 const char *mysql_conn_error_text(const struct mysql_conn *conn);
 

@@ -19,7 +19,7 @@
 
 struct mysql_conn {
 	const struct mysql_target *target;
-	unsigned host_at; /* the host that is connected to, or to be tried next */
+	unsigned host_at; /* the host that is connected, or will be tried next */
 	MYSQL *mysql;     /* NULL: closed */
 	int64_t deadline_ns;
 	bool timed_out;
@@ -43,12 +43,12 @@ struct mysql_conn {
 	unsigned long cell_len[MYSQL_ROW_COLUMNS];
 	my_bool cell_null[MYSQL_ROW_COLUMNS];
 	char cells[MYSQL_ROW_COLUMNS][MYSQL_CELL_BYTES];
-	struct buf wide[MYSQL_ROW_COLUMNS]; /* what does not fit there */
+	struct buf wide[MYSQL_ROW_COLUMNS]; /* what does not fit into cells */
 };
 
 /*
- * Waits for what libmariadb's suspended call waits for, and gives what came;
- * past the deadline the call is told to give up.
+ * Waits for the events that libmariadb's suspended call waits for, and returns
+ * those that occurred. After the deadline it tells the call to give up.
  */
 int mysql_conn_wait(struct mysql_conn *conn, MYSQL *mysql, int status);
 
@@ -56,24 +56,25 @@ int mysql_conn_wait(struct mysql_conn *conn, MYSQL *mysql, int status);
 void mysql_connect_start(void);
 
 /*
- * Connects to address, a numeric one of the host with the name, or a socket's
- * path, until the deadline. False: not connected, and the error is noted.
+ * Connects to address, which is a numeric address of the host name or a
+ * socket's path, until the deadline. False: not connected, and the error is
+ * recorded.
  */
 bool mysql_connect(struct mysql_conn *conn, const char *name, const char *address, unsigned port);
 
-/* Tells libmariadb how a connection that is to be made is encrypted. */
+/* Sets how libmariadb encrypts a new connection. */
 void mysql_tls_set(MYSQL *mysql, const struct mysql_tls *tls);
 
 /* Whether the server's first packet, with its head, is a greeting that offers TLS. */
 bool mysql_tls_is_offered(const unsigned char *packet, size_t len);
 
-/* Notes what went wrong. */
+/* Records what went wrong. */
 void mysql_conn_note(struct mysql_conn *conn, unsigned number, const char *text);
 
 /* Sets the session's variables and reads those that statements depend on; after connecting. */
 enum mysql_end mysql_session_set_up(struct mysql_conn *conn);
 
-/* Notes what went wrong with a statement and closes the connection if need be. */
+/* Records what went wrong with a statement and closes the connection if necessary. */
 enum mysql_end mysql_conn_fail(struct mysql_conn *conn, unsigned number, const char *text);
 
 #endif

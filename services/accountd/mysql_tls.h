@@ -1,6 +1,6 @@
 /*
- * How connections to the database are encrypted, and who their server must
- * show itself to be. Those by a Unix socket are not encrypted.
+ * How connections to the database are encrypted, and what certificate the
+ * server must have. Connections by a Unix socket are not encrypted.
  */
 #ifndef ACCOUNTD_MYSQL_TLS_H
 #define ACCOUNTD_MYSQL_TLS_H
@@ -13,12 +13,12 @@
  */
 struct mysql_tls {
 	enum store_tls mode;
-	const char *ca_file;   /* whom the server's certificate must come from */
-	const char *cert_file; /* what is shown to the server, with its key */
+	const char *ca_file;   /* authorities for the server's certificate */
+	const char *cert_file; /* presented to the server, with its key */
 	const char *key_file;
 };
 
-/* False, and error says why, when the files do not go with the mode. */
+/* False, with error, when the files do not fit the mode. */
 bool mysql_tls_check(const struct mysql_tls *tls, struct error *error);
 
 #endif

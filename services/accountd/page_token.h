@@ -1,7 +1,7 @@
 /*
- * Page tokens (AIP-158): where a list goes on, opaque to clients and signed, so
- * that one that was altered, made up, or taken from a list with other filters
- * is refused. Any thread.
+ * Page tokens (AIP-158): the position at which a list continues. They are
+ * opaque to clients and signed, so that a token is refused if it was altered,
+ * invented, or taken from a list with other filters. Any thread.
  */
 #ifndef ACCOUNTD_PAGE_TOKEN_H
 #define ACCOUNTD_PAGE_TOKEN_H
@@ -16,7 +16,7 @@ struct store_filter;
 char *page_token_new(
     const uint8_t *key, const struct store_filter *filter, int64_t after_id, struct arena *arena);
 
-/* Reads a token: false when it is none of ours for this filter. */
+/* Reads a token: false when it is not one of ours for this filter. */
 bool page_token_read(
     const uint8_t *key, const struct store_filter *filter, const char *token, int64_t *after_id);
 

@@ -11,7 +11,7 @@
 /* A hash with its NUL. */
 #define PASSWORD_HASH_BYTES 128
 
-/* What OWASP asks for at least; a lower cost is warned of. */
+/* The minimum that OWASP recommends; a lower cost logs a warning. */
 #define PASSWORD_MEM_KIB 19456
 #define PASSWORD_PASSES  2
 

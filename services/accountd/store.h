@@ -1,7 +1,7 @@
 /*
- * Where users are kept. A store is a database, shared by all threads; a
- * store_conn is a connection to it and belongs to one thread. Two
- * implementations, one behaviour: store_mysql.c and store_sqlite.c.
+ * Where users are kept. A store is a database, shared by all threads. A
+ * store_conn is a connection to it and belongs to one thread. There are two
+ * implementations with the same behaviour: store_mysql.c and store_sqlite.c.
  *
  * Every operation has a deadline (on clock_now_ns) and ends with
  *
@@ -13,8 +13,8 @@
  *	RESOURCE_EXHAUSTED  the rows do not fit the arena, or there is no memory
  *	INTERNAL            a statement failed; error's detail has the database's words
  *
- * A connection that broke is opened anew by the next operation. Deadlocks and
- * lock timeouts are retried inside, until the deadline.
+ * The next operation reopens a connection that broke. Deadlocks and lock
+ * timeouts are retried internally, until the deadline.
  */
 #ifndef ACCOUNTD_STORE_H
 #define ACCOUNTD_STORE_H
@@ -36,9 +36,9 @@ struct store_conn;
 enum store_tls {
 	STORE_TLS_OFF,
 	STORE_TLS_PREFERRED, /* if the server offers it */
-	STORE_TLS_REQUIRED,  /* whoever the server is */
-	STORE_TLS_VERIFY_CA, /* its certificate is of the authority */
-	STORE_TLS_VERIFY     /* and for the name of the host that is connected to */
+	STORE_TLS_REQUIRED,  /* without checking who the server is */
+	STORE_TLS_VERIFY_CA, /* its certificate is signed by the authority */
+	STORE_TLS_VERIFY     /* and contains the name of the host */
 };
 
 struct store_options {
@@ -55,7 +55,10 @@ struct store_options {
 	const char *tls_key_file;
 };
 
-/* Rows to be listed; what is NULL or -1 (account_id: 0) was not given: every row passes. */
+/*
+ * Which rows to list. A member that is NULL or -1 (account_id: 0) is not set
+ * and lets every row pass.
+ */
 struct store_filter {
 	int64_t account_id;
 	const char *email;
@@ -63,7 +66,7 @@ struct store_filter {
 	const char *name_prefix; /* compared by bytes */
 };
 
-/* Kinds of operations, for metrics; a transaction of several kinds is one of each. */
+/* Kinds of operations, for metrics; a transaction of several kinds counts once for each. */
 enum store_operation {
 	STORE_OPERATION_GET,
 	STORE_OPERATION_LIST,
@@ -84,23 +87,23 @@ enum store_operation store_operation_of(enum store_verb verb);
 
 enum store_outcome {
 	STORE_DONE,
-	STORE_DUPLICATE, /* the e-mail address is another user's */
-	STORE_NOT_FOUND  /* of STORE_REPLACE only: DELETE of nothing is done */
+	STORE_DUPLICATE, /* another user has the e-mail address */
+	STORE_NOT_FOUND  /* of STORE_REPLACE only; deleting a missing user is STORE_DONE */
 };
 
 /*
- * One write of a transaction. Where user.password_hash is NULL, STORE_CREATE
- * stores one that no password fits and STORE_REPLACE keeps what is stored.
+ * One write of a transaction. If user.password_hash is NULL, STORE_CREATE
+ * stores one that no password matches, and STORE_REPLACE keeps the stored one.
  */
 struct store_write {
 	enum store_verb verb;
-	struct user user; /* user.id is given by STORE_CREATE when done */
+	struct user user; /* STORE_CREATE sets user.id when it is done */
 	enum store_outcome outcome;
 };
 
 /*
- * Makes a store known; does not connect yet. options is copied. The error
- * names a wrong url, host or path and what would be right.
+ * Creates a store; does not connect yet. options is copied. The error names a
+ * wrong url, host or path and what would be right.
  */
 enum status_code store_open(
     struct store **store, const struct store_options *options, struct error *error);
@@ -109,8 +112,8 @@ enum status_code store_open(
 enum store_cause {
 	STORE_CAUSE_NONE,
 	STORE_CAUSE_AWAY,      /* it can't be reached, or the connection broke */
-	STORE_CAUSE_READ_ONLY, /* as a replica is, or a file system after an error */
-	STORE_CAUSE_FULL,      /* there is no room left */
+	STORE_CAUSE_READ_ONLY, /* for example a replica, or a file system after an error */
+	STORE_CAUSE_FULL,      /* no space is left */
 	STORE_CAUSE_IO,        /* its file can't be read or written */
 	STORE_CAUSE_FAILED,    /* a statement that any change needs fails; not UNAVAILABLE */
 	STORE_CAUSES
@@ -124,19 +127,19 @@ struct store_ended {
 	enum store_operation operation;
 	enum status_code code;
 	enum store_cause cause;    /* where code is UNAVAILABLE */
-	const struct error *error; /* NULL when code is OK, or when nobody asked for it */
+	const struct error *error; /* NULL when code is OK, or when the caller did not request it */
 	int64_t took_ns;
 };
 
 /*
- * Has observe called at the end of each operation on users and each ping, by
- * the thread that made it; it must not block. To be set before the first
+ * Makes each operation on users and each ping call observe at its end, in the
+ * thread of the operation; observe must not block. To be set before the first
  * connection is opened.
  */
 void store_set_observer(struct store *store,
     void (*observe)(void *closure, const struct store_ended *ended), void *closure);
 
-/* Where a connection to the database stands. */
+/* The state of a connection to the database. */
 enum store_conn_state {
 	STORE_CONN_CLOSED, /* before its first operation, and while the database is away */
 	STORE_CONN_IDLE,
@@ -151,8 +154,8 @@ unsigned store_conns_in(const struct store *store, enum store_conn_state state);
 void store_close(struct store **store);
 
 /*
- * What connections are made with from now on; those that are open stay. False
- * without memory: nothing has changed then. Nothing for the embedded store. Any
+ * Sets the credentials for later connections; open ones stay. False without
+ * memory; then nothing has changed. Does nothing for the embedded store. Any
  * thread.
  */
 bool store_set_login(struct store *store, const char *user, const char *password);
@@ -161,7 +164,7 @@ bool store_set_login(struct store *store, const char *user, const char *password
 struct store_conn *store_conn_open(struct store *store);
 void store_conn_close(struct store_conn **conn);
 
-/* True for the embedded store, which migrates by itself at start. */
+/* True for the embedded store, which migrates automatically at the start. */
 bool store_is_embedded(const struct store *store);
 
 /*
@@ -195,42 +198,43 @@ enum status_code store_check_tables(
     struct store_conn *conn, int64_t deadline_ns, struct error *error);
 
 /*
- * OK when the store takes changes: nothing in it is changed to see that, but
- * while store_refusal has a cause, a row of the service's own is written and
- * removed. The statuses are those of a write.
+ * OK when the store accepts changes. Normally this is checked without a change;
+ * while store_refusal has a cause, a row of the service is written and removed.
+ * The statuses are those of a write.
  */
 enum status_code store_check_writes(
     struct store_conn *conn, int64_t deadline_ns, struct error *error);
 
 /*
- * Why the store refuses changes, though it may answer reads; STORE_CAUSE_NONE
- * when the last change, or the last store_check_writes, went well. Any thread.
+ * Why the store refuses changes, although it may answer reads; STORE_CAUSE_NONE
+ * when the last change, or the last store_check_writes, succeeded. Any thread.
  */
 enum store_cause store_refusal(const struct store *store);
 
-/* The secret by which page tokens are signed: the same for all who share the database. */
+/* The secret that signs page tokens; all instances that share the database have the same. */
 enum status_code store_page_key(struct store_conn *conn, int64_t deadline_ns,
     uint8_t key[STORE_PAGE_KEY_BYTES], struct error *error);
 
 /*
- * Reads users by id: rows[i] is the user with ids[i], strings in arena, or has
- * id 0 where there is none. ids may repeat.
+ * Reads users by id: rows[i] is the user with ids[i], with strings in arena, or
+ * has id 0 if there is no such user. ids may repeat.
  */
 enum status_code store_user_get(struct store_conn *conn, int64_t deadline_ns, const int64_t *ids,
     size_t count, struct arena *arena, struct user *rows, struct error *error);
 
 /*
- * Reads the first limit users that pass filter with an id over after_id, by
- * id, into *rows in arena, and their number into *count.
+ * Reads the first limit users, in the order of ids, that pass filter and have
+ * an id greater than after_id, into *rows in arena, and their number into
+ * *count.
  */
 enum status_code store_user_list(struct store_conn *conn, int64_t deadline_ns,
     const struct store_filter *filter, int64_t after_id, size_t limit, struct arena *arena,
     struct user **rows, size_t *count, struct error *error);
 
 /*
- * Does all writes in one transaction, in order. Each has an outcome of its
- * own: one that is DUPLICATE or NOT_FOUND leaves the others. On another
- * status than OK none of them is done (but see OUTCOME_UNKNOWN).
+ * Does all writes in one transaction, in order. Each has its own outcome: one
+ * that is DUPLICATE or NOT_FOUND does not affect the others. If the status is
+ * not OK, none of them is done (but see OUTCOME_UNKNOWN).
  */
 enum status_code store_user_write(struct store_conn *conn, int64_t deadline_ns,
     struct store_write *writes, size_t count, struct error *error);

@@ -1,5 +1,5 @@
 /*
- * What store.c needs of a store and what the stores share. Only store*.c
+ * What store.c needs from a store, and what the stores share. Only store*.c
  * include this.
  *
  * A store implements every operation of store.h, with the same promises, as a
@@ -34,13 +34,13 @@ struct store_migrate_ops {
 	enum status_code (*lock)(struct store_conn *conn, struct store_adoption *adoption,
 	    int64_t *version, struct error *error);
 
-	/* Ends what lock began. ok: keep what was done, where it was not kept yet. */
+	/* Ends what lock began. With ok, what was done and not yet committed is kept. */
 	enum status_code (*unlock)(struct store_conn *conn, bool ok, struct error *error);
 
 	/* Runs the statements of script, each of which ends with ";\n". */
 	enum status_code (*run)(struct store_conn *conn, const char *script, struct error *error);
 
-	/* Notes that the migration of that version was done. */
+	/* Records that the migration of that version was done. */
 	enum status_code (*record)(
 	    struct store_conn *conn, const struct store_migration *row, struct error *error);
 };
@@ -60,9 +60,9 @@ struct store_ops {
 	    struct store_conn *conn, int64_t deadline_ns, int64_t *version, struct error *error);
 
 	/*
-	 * Of a schema that is newer than known: the version that a program must
-	 * know for what has been migrated since. *needed is that of the schema, and
-	 * stays so where nothing else was recorded.
+	 * For a schema that is newer than known: gives the version that a
+	 * program must know to run on it. The caller sets *needed to the
+	 * version of the schema; it stays if nothing else was recorded.
 	 */
 	enum status_code (*needed)(struct store_conn *conn, int64_t deadline_ns, int known,
 	    int64_t *needed, struct error *error);
@@ -71,7 +71,7 @@ struct store_ops {
 	enum status_code (*check_tables)(
 	    struct store_conn *conn, int64_t deadline_ns, struct error *error);
 
-	/* really: by a change of the setting STORE_SETTING_CHECK, which is gone afterwards. */
+	/* With really, checks by a change: writes and removes the setting STORE_SETTING_CHECK. */
 	enum status_code (*check_writes)(
 	    struct store_conn *conn, int64_t deadline_ns, bool really, struct error *error);
 	enum status_code (*page_key)(struct store_conn *conn, int64_t deadline_ns,
@@ -123,17 +123,17 @@ void store_tell(const struct store_adoption *adoption, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /*
- * Says so of a user whose name or e-mail address no new user may have, and
- * counts it; past the first of them, only that. store_tell_all_unfit says how
- * many there were. A name or address that is NULL is none.
+ * Reports a user whose name or e-mail address no new user may have, and counts
+ * it; only the first of them are reported. store_tell_all_unfit reports how
+ * many there were. A name or address that is NULL is missing.
  */
 void store_tell_unfit(
     struct store_adoption *adoption, int64_t id, const char *name, const char *email);
 void store_tell_all_unfit(const struct store_adoption *adoption);
 
 /*
- * One migration: SQL, or a function where SQL is not enough. Either must do
- * no harm when it is run again after it was killed half-way.
+ * One migration: SQL, or a function if SQL is not enough. Both must do no harm
+ * when they run again after they were killed half-way.
  *
  * runs_from is the oldest version whose programs can run on the schema as it
  * is afterwards: version itself when they can't, the one before when they miss
@@ -148,7 +148,7 @@ struct store_migration {
 	    struct store_conn *conn, struct store_adoption *adoption, struct error *error);
 };
 
-/* The errors that both stores give, in the same words. */
+/* The errors that both stores return, with the same texts. */
 enum status_code store_error_unavailable(struct error *error, const char *detail);
 enum status_code store_error_unknown(struct error *error, const char *detail);
 enum status_code store_error_deadline(struct error *error, const char *detail);
@@ -158,10 +158,13 @@ enum status_code store_error_memory(struct error *error);
 /* Sleeps before try number tries (from 0) of a write that met a conflict, not past the deadline. */
 void store_back_off(unsigned tries, int64_t deadline_ns);
 
-/* What a user has for a password that no password fits. */
+/* The stored hash of a user without a password; no password matches it. */
 #define STORE_PASSWORD_UNUSABLE "$argon2id$unusable"
 
-/* The role of a row: one that is none, as a widened column may hold, is the least. */
+/*
+ * The role of a row: a value that is not a role, which a widened column may
+ * contain, becomes the one with the fewest rights.
+ */
 int32_t store_role(int64_t stored);
 
 /*
@@ -170,7 +173,7 @@ int32_t store_role(int64_t stored);
  */
 char **store_email_keys(const struct store_write *writes, size_t count, struct arena *arena);
 
-/* Forgets outcomes and given ids, before writes are done (again). */
+/* Clears outcomes and assigned ids, before writes are done (again). */
 void store_writes_reset(struct store_write *writes, size_t count);
 
 #endif

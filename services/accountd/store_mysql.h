@@ -17,7 +17,7 @@ struct store_mysql_conn {
 	struct arena *scratch;   /* for the operation that runs */
 	struct buf sql;          /* the statement that is put together */
 	bool in_transaction;
-	bool committing; /* what runs now takes effect even if its end is not heard */
+	bool committing; /* the current statement may take effect even if its answer is lost */
 	bool no_memory;  /* why a step ended with MYSQL_END_FAILED; or */
 	bool cut;        /* rows of a result did not come */
 };
@@ -50,19 +50,19 @@ enum mysql_end store_mysql_no_memory(struct store_mysql_conn *conn);
 /* Ends a step whose result has fewer rows than it must have. */
 enum mysql_end store_mysql_cut(struct store_mysql_conn *conn);
 
-/* Most ids of one statement. */
+/* Maximum number of ids in one statement. */
 #define STORE_MYSQL_IDS_MAX 256
 
 /*
- * Appends "(1,2,3)" to conn->sql: the first of the ids, and as many as the
- * statement may have and the server takes. Gives how many.
+ * Appends "(1,2,3)" to conn->sql: as many of the ids, from the first one on, as
+ * the statement may have and the server accepts. Returns how many.
  */
 size_t store_mysql_put_ids(struct store_mysql_conn *conn, const int64_t *ids, size_t count);
 
 /*
- * Connects if need be and runs step; again after a conflict until the
- * deadline, and again after a lost connection as long as nothing can have
- * been committed. Rolls back what a step leaves open.
+ * Connects if necessary and runs step. Runs it again after a conflict until the
+ * deadline, and after a lost connection as long as nothing can have been
+ * committed. Rolls back what a step leaves open.
  */
 enum status_code store_mysql_run(struct store_mysql_conn *conn, int64_t deadline_ns,
     enum mysql_end (*step)(struct store_mysql_conn *conn, void *call), void *call,

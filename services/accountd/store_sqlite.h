@@ -46,8 +46,9 @@ struct store_sqlite_conn {
 };
 
 /*
- * Opens the file if it is not open, made if need be when create is true, and
- * sets the deadline of what follows. An SQLite result code, as all below.
+ * Opens the file if it is not open (with create it is created if missing), and
+ * sets the deadline of what follows. Returns an SQLite result code, like all
+ * functions below that return int.
  */
 int store_sqlite_connect(struct store_sqlite_conn *conn, int64_t deadline_ns, bool create);
 
@@ -58,15 +59,15 @@ int store_sqlite_statement(
 /* Runs a statement without parameters and rows. */
 int store_sqlite_do(struct store_sqlite_conn *conn, enum store_sqlite_statement which);
 
-/* Compiles a statement anew, to see whether the tables have what it names. */
+/* Compiles a statement again, to check whether the tables have what it names. */
 int store_sqlite_try(struct store_sqlite_conn *conn, enum store_sqlite_statement which);
 
-/* Commits; whether that happened is not known when it ends with an I/O error. */
+/* Commits. After an I/O error it is not known whether the commit happened. */
 int store_sqlite_commit(struct store_sqlite_conn *conn);
 
 /*
- * Runs step, again as long as the file is busy and the deadline is not there,
- * and rolls back what it leaves open.
+ * Runs step, and runs it again while the file is busy and the deadline has not
+ * passed. Rolls back what it leaves open.
  */
 enum status_code store_sqlite_run(struct store_sqlite_conn *conn, int64_t deadline_ns,
     int (*step)(struct store_sqlite_conn *conn, void *call), void *call, struct error *error);

@@ -1,11 +1,11 @@
 /*
- * A thread that looks after a store: whether its schema fits, whether it
- * answers, still has the tables that are read, and takes changes. It asks every
- * second, and more often while the store can't be used; the log has each change.
+ * A thread that watches a store: whether its schema fits, whether it answers,
+ * still has the tables that are read, and accepts changes. It checks every
+ * second, and more often while the store cannot be used; each change is logged.
  *
- * A store that refuses changes still serves: reads are answered, and with every
- * instance on the same database nobody would be left to answer them. That it
- * does is known by store_refusal.
+ * A store that refuses changes still serves, because it answers reads; all
+ * instances use the same database, so otherwise nobody would answer them.
+ * store_refusal says whether it refuses changes.
  */
 #ifndef ACCOUNTD_STORE_WATCH_H
 #define ACCOUNTD_STORE_WATCH_H

@@ -1,7 +1,8 @@
 /*
- * A request that writes users, of any of the five methods that do: read and
- * checked, then done by the store, then answered. A single call is a job of one
- * row. All of a job is in the arena of its call. No I/O, no threads.
+ * A request that writes users, of any of the five methods that do so. It is
+ * read and checked, then done by the store, then answered. A single call is a
+ * job with one row. Everything in a job is in the arena of its call. No I/O, no
+ * threads.
  */
 #ifndef ACCOUNTD_USER_JOB_H
 #define ACCOUNTD_USER_JOB_H
@@ -19,25 +20,26 @@ struct arena;
 struct user_row {
 	Account__V1__User *message; /* of the request; NULL for a deletion */
 	int64_t id;
-	struct error *fault;       /* NULL: sound */
-	struct store_write *write; /* NULL: not sound */
+	struct error *fault;       /* NULL: the row is valid */
+	struct store_write *write; /* NULL: the row is not valid */
 };
 
-/* A zeroed job is one that nothing was read into. */
+/* A zeroed job is valid; nothing was read into it. */
 struct user_job {
 	enum store_verb verb;
 	bool bulk;
 	struct user_row *rows;
 	size_t row_count;
-	struct store_write *writes; /* one for each sound row, in their order */
+	struct store_write *writes; /* one for each valid row, in their order */
 	size_t write_count;
 };
 
 /*
- * Reads request, whose strings it borrows, and checks each row. False, and
- * error says why, when the job cannot go on: of a bulk request that is only
- * for its size, since rows fail by themselves. Clear-text passwords of unsound
- * rows are overwritten; those of sound rows await hashing in row->message.
+ * Reads request, whose strings it borrows, and checks each row. False, with
+ * error, when the job cannot continue; for a bulk request this happens only
+ * because of its size, since rows fail independently. Clear-text passwords of
+ * invalid rows are overwritten; those of valid rows wait in row->message to be
+ * hashed.
  */
 bool user_job_read(struct user_job *job, const ProtobufCMessage *request, size_t bulk_max_items,
     struct arena *arena, struct error *error);
@@ -46,8 +48,9 @@ bool user_job_read(struct user_job *job, const ProtobufCMessage *request, size_t
 void user_job_wipe(struct user_job *job);
 
 /*
- * The response, in arena, once the writes have their outcomes. NULL, and error
- * is what the call fails with: the outcome of its only row, or memory.
+ * Makes the response, in arena, when the writes have their outcomes. NULL, with
+ * error, when the call fails: because of the outcome of its only row, or
+ * without memory.
  */
 const ProtobufCMessage *user_job_answer(
     const struct user_job *job, struct arena *arena, struct error *error);

@@ -1,10 +1,10 @@
 /*
  * account.v1.UserService: its methods, and the threads that do their work.
  *
- * A read is queued for the store's workers, which answer all that wait by one
- * query. A write is READ and HASHED by the hasher, then WRITTEN by the store's
- * workers, all that wait in one transaction. A bulk call is a transaction by
- * itself. user_read.c and user_write.c hold the two ways.
+ * A read is queued for the store's workers, which answer all waiting reads with
+ * one query. A write is READ and HASHED by the hasher, then WRITTEN by the
+ * store's workers, all waiting writes in one transaction. A bulk call has its
+ * own transaction. user_read.c and user_write.c contain the two paths.
  */
 #ifndef ACCOUNTD_USER_SERVICE_H
 #define ACCOUNTD_USER_SERVICE_H
@@ -20,7 +20,7 @@
 struct metric_series;
 struct user_service;
 
-/* The most that coalesce_max may be. */
+/* The maximum of coalesce_max. */
 #define USER_COALESCE_MAX 1024
 
 struct user_service_options {
@@ -28,16 +28,17 @@ struct user_service_options {
 	unsigned store_workers;
 	unsigned bulk_workers_max; /* bulk calls written at a time; one worker is left for others */
 	size_t queue_max;          /* waiting calls of a kind */
-	size_t coalesce_max;       /* calls of one query or transaction; 1: each by itself */
+	size_t
+	    coalesce_max; /* maximum number of calls in one query or transaction; 1: no sharing */
 	unsigned hash_threads;
 	size_t hash_queue_max; /* calls whose passwords are yet to be hashed */
 	struct password_cost cost;
 	size_t bulk_max_items;
 
 	/* For metrics; all may be NULL, observers must not block. */
-	struct metric_series *hash_ns;      /* what a password takes to be hashed */
-	struct metric_series *hash_wait_ns; /* what it waits for that */
-	/* A store operation is about to be done for so many calls. */
+	struct metric_series *hash_ns;      /* time to hash a password */
+	struct metric_series *hash_wait_ns; /* time that it waits for this */
+	/* Called before a store operation, with the number of calls that share it. */
 	void (*observe_shared)(void *closure, enum store_operation operation, size_t calls);
 	void *observe_closure;
 };
@@ -53,8 +54,9 @@ const struct rpc_method *user_service_methods(size_t *count);
 void user_service_started(void *service);
 
 /*
- * True while reads can be answered: the store answers and has the tables that
- * are read. problem: NULL then, else why not, as static text. Neither blocks.
+ * user_service_serving: true while reads can be answered: the store answers and
+ * has the tables that are read. user_service_problem: NULL then, else static
+ * text that says why not. Neither blocks.
  */
 bool user_service_serving(void *service);
 const char *user_service_problem(const struct user_service *service);
@@ -72,7 +74,7 @@ const char *user_service_kind_name(unsigned kind);
 size_t user_service_queued(struct user_service *service, unsigned kind);
 size_t user_service_hashing(struct user_service *service);
 
-/* Finishes the calls it has, joins the threads and clears *service. NULL is fine. */
+/* Finishes the calls that it has, joins the threads and clears *service. NULL is fine. */
 void user_service_stop(struct user_service **service);
 
 #endif

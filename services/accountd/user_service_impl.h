@@ -21,7 +21,7 @@ enum user_kind {
 	USER_KIND_COUNT
 };
 
-/* What a store worker has to itself. */
+/* What belongs to one store worker. */
 struct user_worker {
 	struct user_service *service;
 	struct store_conn *conn;
@@ -53,13 +53,13 @@ void user_write_run(void *worker, struct rpc_call **calls, size_t count);
 /* Fails each call with the error. */
 void user_fail_all(struct rpc_call **calls, size_t count, const struct error *error);
 
-/* The latest deadline: what a query for all of them may take. */
+/* The latest deadline of the calls: the deadline of a query for all of them. */
 int64_t user_latest_deadline_ns(struct rpc_call **calls, size_t count);
 
-/* Tells how many calls share an operation. */
+/* Reports how many calls share an operation. */
 void user_share(const struct user_service *service, enum store_operation operation, size_t calls);
 
-/* When the store has not been there since the start, fails all calls and gives false. */
+/* If the store has not been available since the start, fails all calls and returns false. */
 bool user_require_ready(struct user_service *service, struct rpc_call **calls, size_t count);
 
 #endif
