@@ -127,6 +127,20 @@ gw_guard_host(struct gw_guard *guard, struct gw_line value)
 	return gw_line_is_host(value) ? NULL : "Host has a character that is in no host";
 }
 
+/*
+ * The library takes a blank after a length for a part of it, though it is none
+ * (RFC 9110 section 5.5): blanks are moved before it.
+ */
+static void
+gw_guard_move_blanks(char *data, struct gw_span line, const struct gw_line *value)
+{
+	size_t value_at = (size_t)(value->data - data);
+	size_t after = line.at + line.len - (value_at + value->len);
+
+	memmove(data + value_at + after, data + value_at, value->len);
+	memset(data + value_at, ' ', after);
+}
+
 static const char *
 gw_guard_length(struct gw_guard *guard, struct gw_line value)
 {
@@ -181,7 +195,7 @@ gw_guard_expectation(struct gw_guard *guard, struct gw_line value, struct gw_spa
 }
 
 static const char *
-gw_guard_header_line(struct gw_guard *guard, struct gw_line line, size_t at)
+gw_guard_header_line(struct gw_guard *guard, char *data, struct gw_line line, size_t at)
 {
 	struct gw_line name;
 	struct gw_line value;
@@ -196,6 +210,7 @@ gw_guard_header_line(struct gw_guard *guard, struct gw_line line, size_t at)
 		problem = gw_guard_host(guard, value);
 	} else if (gw_line_is(name, "content-length")) {
 		problem = gw_guard_length(guard, value);
+		gw_guard_move_blanks(data, (struct gw_span){at, line.len}, &value);
 	} else if (gw_line_is(name, "transfer-encoding")) {
 		problem = gw_guard_encoding(guard, value, (struct gw_span){at, line.len});
 	} else if (gw_line_is(name, "connection")) {
@@ -270,7 +285,7 @@ gw_guard_read_head(struct gw_guard *guard, char *data, size_t *len)
 		}
 		if (guard->step == GW_GUARD_AT_HEADERS) {
 			problem = line.len == 0 ? gw_guard_end_head(guard)
-						: gw_guard_header_line(guard, line, at);
+						: gw_guard_header_line(guard, data, line, at);
 		} else if (line.len > 0 || !gw_guard_skip_empty_line(guard, data, len)) {
 			guard->step = GW_GUARD_AT_HEADERS;
 			problem = gw_guard_request_line(guard, line, at);

@@ -147,7 +147,8 @@ ordinary_requests_pass(void **state)
 	assert_passes("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}");
 	assert_passes(
 	    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n");
-	assert_passes("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\t 2 \t\r\n\r\n{}");
+	assert_becomes("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\t 2 \t\r\n\r\n{}",
+	    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\t   2\r\n\r\n{}", "");
 	assert_passes("GET / HTTP/1.1\r\nHost: a\r\nX-Name: \xc3\xa9\r\nX-Empty:\r\n\r\n");
 }
 
