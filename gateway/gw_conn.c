@@ -83,7 +83,7 @@ gw_conn_closed(void *data)
 	TAILQ_REMOVE(&conn->loop->conns, conn, link);
 	gw_telemetry_connection(conn->loop->options.telemetry, -1);
 	rpc_peers_release(conn->loop->options.peers, &conn->peer);
-	gw_room_give(conn, conn->descriptors);
+	gw_room_closed(conn);
 	free(conn);
 }
 
@@ -274,7 +274,8 @@ gw_conn_may_accept(struct gw_loop *loop)
 		loop->room_sweeps = 0;
 		return true;
 	}
-	if (!gw_tcp_has_client(h2o_socket_get_fd(loop->listener))) {
+	if (!gw_tcp_has_client(h2o_socket_get_fd(loop->listener)) ||
+	    !gw_room_can_be_made(loop->options.room)) {
 		return false;
 	}
 	if (gw_room_make(loop)) {

@@ -15,14 +15,17 @@
 #define GW_ROOM_LOOK_MAX 64
 #define GW_ROOM_CUT_MAX  16
 
+/* How many connections that were cut may still hold their descriptor, which others have been given. */
+#define GW_ROOM_OPEN_MAX 32
+
 /* How long a loop's need of room is remembered: all others sweep once within it. */
 #define GW_ROOM_FULL_NS (1500 * CLOCK_NS_PER_MS)
 
 void
 gw_room_init(struct gw_room *room, size_t max, unsigned loops)
 {
-	room->max =
-	    descriptor_room(max, loops * GW_ROOM_PER_LOOP + ADMIN_DESCRIPTORS_MAX + GW_ROOM_OTHERS);
+	room->max = descriptor_room(max,
+	    loops * GW_ROOM_PER_LOOP + ADMIN_DESCRIPTORS_MAX + GW_ROOM_OTHERS + GW_ROOM_OPEN_MAX);
 }
 
 bool
@@ -53,6 +56,21 @@ gw_room_is_there(const struct gw_room *room)
 	return atomic_load(&room->taken) < room->max;
 }
 
+bool
+gw_room_can_be_made(const struct gw_room *room)
+{
+	return atomic_load(&room->still_open) < GW_ROOM_OPEN_MAX;
+}
+
+void
+gw_room_closed(struct gw_conn *conn)
+{
+	if (conn->descriptors == 0) {
+		atomic_fetch_sub(&conn->loop->options.room->still_open, 1);
+	}
+	gw_room_give(conn, conn->descriptors);
+}
+
 /* Those that turn out not to be idle go to the end of the queue, so that they do not hide the others. */
 static bool
 gw_room_cut_one(struct gw_loop *loop)
@@ -63,6 +81,7 @@ gw_room_cut_one(struct gw_loop *loop)
 		gw_conn_touch(conn);
 		if (!conn->cut && gw_conn_is_idle(conn)) {
 			gw_conn_end(conn, GW_CONN_END_ROOM);
+			atomic_fetch_add(&loop->options.room->still_open, 1);
 			gw_room_give(conn, conn->descriptors);
 			return true;
 		}
@@ -90,6 +109,7 @@ gw_room_sweep(struct gw_loop *loop)
 	if (full_ns == 0 || clock_now_ns() - full_ns > GW_ROOM_FULL_NS) {
 		return;
 	}
-	while (atomic_load(&room->taken) + wanted > room->max && gw_room_cut_one(loop)) {
+	while (atomic_load(&room->taken) + wanted > room->max && gw_room_can_be_made(room) &&
+	       gw_room_cut_one(loop)) {
 	}
 }

@@ -17,7 +17,8 @@ struct gw_loop;
 /* What the loops of a server share. Any thread. */
 struct gw_room {
 	size_t max;
-	atomic_size_t taken; /* descriptors of connections */
+	atomic_size_t taken;      /* descriptors of connections */
+	atomic_size_t still_open; /* connections that were cut for others, and are not closed yet */
 	atomic_int_fast64_t
 	    full_ns; /* when a loop last found neither room nor an idle connection of its own */
 };
@@ -37,8 +38,17 @@ bool gw_room_take(struct gw_conn *conn);
  */
 void gw_room_give(struct gw_conn *conn, unsigned descriptors);
 
+/* The connection was closed: gives back the room that it still has. Thread of its loop. */
+void gw_room_closed(struct gw_conn *conn);
+
 /* True when there is room. */
 bool gw_room_is_there(const struct gw_room *room);
+
+/*
+ * False while many connections that were cut are not closed yet: their
+ * descriptors are still in use, so others have to wait for a turn of their loops.
+ */
+bool gw_room_can_be_made(const struct gw_room *room);
 
 /*
  * Cuts the connection of the loop that has been idle for the longest time; its
