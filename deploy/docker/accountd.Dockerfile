@@ -5,19 +5,24 @@ ARG BASE=debian:bookworm-slim
 FROM $BASE AS build
 WORKDIR /src
 COPY tools/setup tools/
-RUN tools/setup build && rm -rf /var/lib/apt/lists/*
+RUN tools/setup build \
+ && apt-get install -y --no-install-recommends ca-certificates \
+ && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN ninja build/release/accountd build/release/mvctl \
  && strip build/release/accountd build/release/mvctl
 
 FROM $BASE
-# libmariadb3 brings the plug-ins by which it authenticates, caching_sha2_password among them;
-# ca-certificates are whom dbTls=verify trusts without dbTlsCa.
+# libmariadb3 brings the plug-ins by which it authenticates, caching_sha2_password among them.
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-	ca-certificates libcurl4 libmariadb3 libmicrohttpd12 libnng1 libprotobuf-c1 libsodium23 libssl3 libsqlite3-0 libutf8proc2 libyajl2 \
+	libcurl4 libmariadb3 libmicrohttpd12 libnng1 libprotobuf-c1 libsodium23 libssl3 libsqlite3-0 libutf8proc2 libyajl2 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
+ && install -d /usr/lib/ssl && ln -s /etc/ssl/certs/ca-certificates.crt /usr/lib/ssl/cert.pem \
  && install -d -o 65532 -g 0 -m 0770 /var/lib/mockvideo
+# The authorities that the system trusts: for dbTls=verify without dbTlsCa, and a collector of traces at
+# https. The package would bring openssl, a tool, along.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /src/build/release/accountd /src/build/release/mvctl /usr/local/bin/
 COPY deploy/docker/healthcheck /usr/local/bin/
 COPY LICENSE /usr/share/doc/mockvideo/

@@ -5,7 +5,9 @@ ARG BASE=debian:bookworm-slim
 FROM $BASE AS build
 WORKDIR /src
 COPY tools/setup tools/
-RUN tools/setup build && rm -rf /var/lib/apt/lists/*
+RUN tools/setup build \
+ && apt-get install -y --no-install-recommends ca-certificates \
+ && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN ninja build/release/gatewayd && strip build/release/gatewayd
 
@@ -14,6 +16,9 @@ RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 	libcurl4 libh2o-evloop0.13 libmicrohttpd12 libnghttp2-14 libnng1 libprotobuf-c1 libsodium23 libssl3 libyajl2 libyaml-0-2 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
+# The authorities that the system trusts: for a collector of traces at https. The package would bring
+# openssl, a tool, along.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /src/build/release/gatewayd /usr/local/bin/
 COPY deploy/docker/healthcheck /usr/local/bin/
 COPY LICENSE /usr/share/doc/mockvideo/

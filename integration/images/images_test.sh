@@ -139,6 +139,12 @@ has_the_plug_ins() {
 	done
 }
 
+# libcurl and OpenSSL look for them there.
+has_authorities() {
+	in_image "$1" grep -q 'BEGIN CERTIFICATE' /etc/ssl/certs/ca-certificates.crt || return 1
+	[ "$1" != accountd ] || in_image "$1" grep -q 'BEGIN CERTIFICATE' /usr/lib/ssl/cert.pem
+}
+
 bytes_of() {
 	du -sb --apparent-size "$(readlink "$dir/roots/$1")" | cut -f 1
 }
@@ -155,7 +161,7 @@ bail_out() {
 }
 
 exec 3>&1
-echo 1..18
+echo 1..20
 check 'a base is at hand' make_base
 bail_out
 for name in accountd gatewayd; do
@@ -171,6 +177,7 @@ for name in accountd gatewayd; do
 	check "$name: only libraries are added to the base" adds_libraries_only $name
 	check "$name: there are no tools and no sources" has_no_tools_or_sources $name
 	check "$name: every library is found" finds_its_libraries $name
+	check "$name: the authorities that the system trusts are there" has_authorities $name
 	check "$name: it is small" is_small $name
 done
 check "accountd: the plug-ins by which libmariadb authenticates can be loaded" has_the_plug_ins
