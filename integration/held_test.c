@@ -27,6 +27,13 @@
 #define LISTS        256
 #define ENDED(cause) "mockvideo_rpc_server_connections_ended_total{reason=\"" cause "\"}"
 
+/* The sanitizers keep for a while what was freed. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MEMORY_IS_MEASURED false
+#else
+#define MEMORY_IS_MEASURED true
+#endif
+
 static struct stack stack = {.store = STACK_SQLITE};
 static char admin_flag[64];
 static struct http *admin;
@@ -278,7 +285,9 @@ ten_thousand_halves_stay_within_the_limit(void **state)
 	expect_service();
 	after = process_peak_kib(&stack.accountd[0]);
 	print_message("%ld KiB before, %ld KiB with %d half requests\n", before, after, MANY);
-	assert_true(after - before < LIMIT_KIB + (long)EACH_KIB * MANY);
+	if (MEMORY_IS_MEASURED) {
+		assert_true(after - before < LIMIT_KIB + (long)EACH_KIB * MANY);
+	}
 	for (size_t i = 0; i < MANY; i++) {
 		close(fds[i]);
 	}
