@@ -27,6 +27,8 @@ enum telemetry_row {
 	TELEMETRY_LOG_LINES,
 	TELEMETRY_LOG_DROPPED,
 	TELEMETRY_SPANS,
+	TELEMETRY_SPANS_WAITING,
+	TELEMETRY_SPANS_LIMIT,
 	TELEMETRY_ROW_COUNT
 };
 
@@ -68,6 +70,12 @@ const struct metric_row telemetry_rows[TELEMETRY_ROW_COUNT] = {
 	.help = "Spans by result: exported, rejected (the collector accepted their message without "
 		"them), failed (it did not accept the message) or dropped (the queue was full).",
 	.labels = {"result"}},
+    [TELEMETRY_SPANS_WAITING] = {.name = "mockvideo_trace_queue_length",
+	.type = METRIC_GAUGE,
+	.help = "Spans that wait to be sent."},
+    [TELEMETRY_SPANS_LIMIT] = {.name = "mockvideo_trace_queue_limit",
+	.type = METRIC_GAUGE,
+	.help = "Spans that may wait to be sent; further ones are dropped. 0 without a collector."},
 };
 
 const size_t telemetry_row_count = TELEMETRY_ROW_COUNT;
@@ -195,7 +203,7 @@ telemetry_tell_log(struct metric_scrape *scrape)
 }
 
 static void
-telemetry_tell_spans(struct metric_scrape *scrape, const struct trace_exporter *exporter)
+telemetry_tell_spans(struct metric_scrape *scrape, struct trace_exporter *exporter)
 {
 	struct trace_export_stats stats;
 
@@ -204,6 +212,8 @@ telemetry_tell_spans(struct metric_scrape *scrape, const struct trace_exporter *
 	metric_put(scrape, TELEMETRY_SPANS, (double)stats.rejected, (const char *[]){"rejected"});
 	metric_put(scrape, TELEMETRY_SPANS, (double)stats.failed, (const char *[]){"failed"});
 	metric_put(scrape, TELEMETRY_SPANS, (double)stats.dropped, (const char *[]){"dropped"});
+	metric_put(scrape, TELEMETRY_SPANS_WAITING, (double)stats.waiting, NULL);
+	metric_put(scrape, TELEMETRY_SPANS_LIMIT, (double)stats.limit, NULL);
 }
 
 static void

@@ -398,7 +398,7 @@ trace_exporter_start(struct trace_exporter **exporter, const struct trace_export
 }
 
 void
-trace_export_get_stats(const struct trace_exporter *exporter, struct trace_export_stats *stats)
+trace_export_get_stats(struct trace_exporter *exporter, struct trace_export_stats *stats)
 {
 	memset(stats, 0, sizeof(*stats));
 	if (exporter != NULL) {
@@ -406,6 +406,10 @@ trace_export_get_stats(const struct trace_exporter *exporter, struct trace_expor
 		stats->rejected = atomic_load(&exporter->rejected);
 		stats->failed = atomic_load(&exporter->failed);
 		stats->dropped = atomic_load(&exporter->dropped);
+		stats->limit = exporter->options.queue_max;
+		pthread_mutex_lock(&exporter->lock);
+		stats->waiting = exporter->count;
+		pthread_mutex_unlock(&exporter->lock);
 	}
 }
 

@@ -70,10 +70,11 @@ struct trace_export_stats {
 	uint64_t rejected; /* it took the message that they were in, but not them */
 	uint64_t failed;   /* it did not take the message */
 	uint64_t dropped;  /* the queue was full */
+	size_t waiting;    /* in the queue */
+	size_t limit;      /* of the queue */
 };
 
-void trace_export_get_stats(
-    const struct trace_exporter *exporter, struct trace_export_stats *stats);
+void trace_export_get_stats(struct trace_exporter *exporter, struct trace_export_stats *stats);
 
 /*
  * Sends the waiting spans, for which it gives the collector a second or two,

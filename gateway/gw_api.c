@@ -38,13 +38,16 @@ gw_api_open_tls(struct gw_api *api, const struct conf *conf, struct error *error
 enum status_code
 gw_api_reload_tls(struct gw_api *api, struct error *error)
 {
+	struct rpc_tls_expiry expiry;
+
 	if (api->tls == NULL) {
 		return STATUS_OK;
 	}
 	if (rpc_tls_reload(api->tls, error) != STATUS_OK) {
 		return error->code;
 	}
-	log_info("certificates are read again", LOG_INT("expires", rpc_tls_expires_s(api->tls)));
+	rpc_tls_get_expiry(api->tls, &expiry);
+	log_info("certificates are read again", LOG_INT("expires", expiry.own_s));
 	return STATUS_OK;
 }
 
@@ -56,6 +59,7 @@ gw_api_read_limits(struct gw_api *api, const struct conf *conf)
 	api->bulk_body_max_bytes = (size_t)conf_int(conf, GW_BULK_BODY_MAX_BYTES);
 	api->bulk_max_items = (size_t)conf_int(conf, GW_BULK_MAX_ITEMS);
 	api->head_max_bytes = (size_t)conf_int(conf, GW_HEAD_MAX_BYTES);
+	api->in_flight_max = (size_t)conf_int(conf, GW_IN_FLIGHT_MAX);
 	api->access_log = conf_bool(conf, GW_ACCESS_LOG);
 }
 

@@ -24,6 +24,7 @@ struct gw_api {
 	struct gw_rules rules;
 
 	uint32_t request_timeout_ms;
+	size_t in_flight_max; /* calls of the channel */
 	size_t body_max_bytes;
 	size_t bulk_body_max_bytes;
 	size_t bulk_max_items;

@@ -167,8 +167,8 @@ static void
 gw_call_receive_one(struct gw_call *call)
 {
 	LIST_REMOVE(call, link);
-	gw_telemetry_call_ended(call->loop->options.telemetry, call->series,
-	    call->reply->error.code, call->end_ns - call->begin_ns);
+	gw_telemetry_call_ended(call->loop->options.telemetry, call->series, &call->reply->error,
+	    call->end_ns - call->begin_ns);
 	if (call->request != NULL) {
 		call->request->backend_ns += call->end_ns - call->begin_ns;
 		gw_request_replied(call->request, call->reply);

@@ -16,8 +16,15 @@ const struct metric_row gw_metric_rows[GW_METRIC_COUNT] = {
     [GW_RPC_DURATION] = {"mockvideo_rpc_client_call_duration_seconds", METRIC_HISTOGRAM,
 	"Calls to services by method and result, including their retries.", {"method", "code"},
 	METRIC_NANOSECONDS, metric_duration_bounds},
+    [GW_RPC_UNKNOWN] = {"mockvideo_rpc_client_outcome_unknown_total", METRIC_COUNTER,
+	"Calls that change something and were lost, so that they took effect or not, as the "
+	"channel or the service says.",
+	{"method"}, METRIC_NUMBER, NULL},
     [GW_RPC_IN_FLIGHT] = {"mockvideo_rpc_client_calls_in_flight", METRIC_GAUGE,
 	"Calls to services that have not ended.", {"backend"}, METRIC_NUMBER, NULL},
+    [GW_RPC_IN_FLIGHT_LIMIT] = {"mockvideo_rpc_client_calls_in_flight_limit", METRIC_GAUGE,
+	"Calls to services that may be in flight; further requests are answered 429.", {"backend"},
+	METRIC_NUMBER, NULL},
     [GW_RPC_RETRIES] = {"mockvideo_rpc_client_retries_total", METRIC_COUNTER,
 	"Attempts after the first.", {"backend"}, METRIC_NUMBER, NULL},
     [GW_RPC_RETRIES_REFUSED] = {"mockvideo_rpc_client_retries_refused_total", METRIC_COUNTER,
@@ -46,4 +53,8 @@ const struct metric_row gw_metric_rows[GW_METRIC_COUNT] = {
 	"Descriptor sets of a service that were refused because they do not compile or use paths "
 	"of another service.",
 	{"backend"}, METRIC_NUMBER, NULL},
+    [GW_TLS_ENDS] = {"mockvideo_tls_ends_timestamp_seconds", METRIC_GAUGE,
+	"When the file that a key names ends to be good, in Unix time: the first of its "
+	"certificates, or of its lists of revoked ones.",
+	{"key", "part"}, METRIC_NUMBER, NULL},
 };

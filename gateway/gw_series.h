@@ -28,6 +28,7 @@ struct gw_series {
 	char *method;
 	_Atomic(struct gw_http_series *) http;
 	_Atomic(struct metric_series *) calls[STATUS_UNAUTHENTICATED + 1];
+	atomic_ullong unknown; /* calls whose outcome nobody knows */
 };
 
 struct gw_series_list {

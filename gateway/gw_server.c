@@ -16,6 +16,7 @@
 #include "gateway/gw_loop.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_room.h"
+#include "gateway/gw_telemetry.h"
 
 /*
  * Of the threads that answer HTTP: more of them than half of the processors make
@@ -160,6 +161,7 @@ gw_server_start_loops(struct gw_server *server, const struct conf *conf, const s
 	enum status_code status;
 
 	gw_room_init(&server->room, (size_t)conf_int(conf, GW_CONNECTIONS_MAX), wanted);
+	gw_telemetry_connections_limit(telemetry, server->room.max);
 	server->loops = calloc(wanted, sizeof(struct gw_loop *));
 	if (server->loops == NULL) {
 		return error_set(

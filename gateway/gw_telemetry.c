@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log_limit.h"
 #include "common/rpc/client/rpc_channel.h"
+#include "common/rpc/net/rpc_tls.h"
 #include "common/telemetry.h"
 #include "common/trace_export.h"
 #include "gateway/gw_api.h"
@@ -65,7 +66,8 @@ gw_telemetry_tell_endpoint(const struct rpc_endpoint_status *status, void *closu
 }
 
 static void
-gw_telemetry_tell_backend(struct metric_scrape *scrape, const struct gw_backend *backend)
+gw_telemetry_tell_backend(
+    struct metric_scrape *scrape, const struct gw_backend *backend, size_t in_flight_max)
 {
 	struct gw_telemetry_visit visit = {scrape, gw_backend_name(backend)};
 	const char *labels[] = {visit.backend};
@@ -73,6 +75,7 @@ gw_telemetry_tell_backend(struct metric_scrape *scrape, const struct gw_backend 
 
 	rpc_channel_get_stats(backend->channel, &stats);
 	metric_put(scrape, GW_RPC_IN_FLIGHT, (double)stats.in_flight, labels);
+	metric_put(scrape, GW_RPC_IN_FLIGHT_LIMIT, (double)in_flight_max, labels);
 	metric_put(scrape, GW_RPC_RETRIES, (double)stats.retries, labels);
 	metric_put(scrape, GW_RPC_RETRIES_REFUSED, (double)stats.retries_refused, labels);
 	metric_put(scrape, GW_RPC_MESSAGES, (double)stats.messages, labels);
@@ -101,6 +104,50 @@ gw_telemetry_tell_offer(
 	}
 }
 
+/* The parts of a file that end; there are none where it is 0. */
+static void
+gw_telemetry_put_end(struct metric_scrape *scrape, const char *key, const char *part, int64_t end_s)
+{
+	if (end_s != 0) {
+		metric_put(scrape, GW_TLS_ENDS, (double)end_s, (const char *[]){key, part});
+	}
+}
+
+static void
+gw_telemetry_collect_tls(struct metric_scrape *scrape, struct rpc_tls *tls)
+{
+	struct rpc_tls_expiry expiry;
+
+	rpc_tls_get_expiry(tls, &expiry);
+	gw_telemetry_put_end(scrape, "backendTlsCert", "certificate", expiry.own_s);
+	gw_telemetry_put_end(scrape, "backendTlsCa", "certificate", expiry.trusted_s);
+	gw_telemetry_put_end(scrape, "backendTlsCa", "revocations", expiry.revocations_s);
+}
+
+/* Of each method that changes something, before its first is lost: so that a rate sees that. */
+static void
+gw_telemetry_tell_unknown(struct metric_scrape *scrape, struct gw_catalog *catalog)
+{
+	struct gw_view *view = gw_catalog_view(catalog);
+
+	for (size_t i = 0; i < view->count; i++) {
+		const struct gw_offer *offer = view->offers[i];
+		size_t count = offer == NULL ? 0 : schema_method_count(offer->schema);
+
+		for (size_t n = 0; n < count; n++) {
+			const struct schema_method *method = schema_method(offer->schema, n);
+			struct gw_series *series = atomic_load(gw_offer_series(offer, method));
+
+			if (method->binding_count > 0 && !method->no_side_effects) {
+				metric_put(scrape, GW_RPC_UNKNOWN,
+				    series == NULL ? 0 : (double)atomic_load(&series->unknown),
+				    &method->name);
+			}
+		}
+	}
+	gw_view_release(&view);
+}
+
 static void
 gw_telemetry_collect(struct metric_scrape *scrape, void *closure)
 {
@@ -108,8 +155,12 @@ gw_telemetry_collect(struct metric_scrape *scrape, void *closure)
 	const struct gw_backends *backends = &gateway->api->backends;
 
 	for (size_t i = 0; i < backends->count; i++) {
-		gw_telemetry_tell_backend(scrape, &backends->list[i]);
+		gw_telemetry_tell_backend(scrape, &backends->list[i], gateway->api->in_flight_max);
 		gw_telemetry_tell_offer(scrape, gateway->catalog, &backends->list[i]);
+	}
+	gw_telemetry_tell_unknown(scrape, gateway->catalog);
+	if (gateway->api->tls != NULL) {
+		gw_telemetry_collect_tls(scrape, gateway->api->tls);
 	}
 }
 
@@ -174,6 +225,12 @@ struct trace_ratio
 gw_telemetry_ratio(const struct gw_telemetry *gateway)
 {
 	return gateway->telemetry->ratio;
+}
+
+void
+gw_telemetry_connections_limit(struct gw_telemetry *gateway, size_t limit)
+{
+	metric_add(metric_series(gateway->set, GW_HTTP_CONNECTIONS_LIMIT, NULL), (int64_t)limit);
 }
 
 void
@@ -274,8 +331,11 @@ gw_telemetry_may_log(struct gw_telemetry *gateway, const struct error *error, ui
 }
 
 void
-gw_telemetry_call_ended(
-    struct gw_telemetry *gateway, struct gw_series *series, enum status_code code, int64_t took_ns)
+gw_telemetry_call_ended(struct gw_telemetry *gateway, struct gw_series *series,
+    const struct error *error, int64_t took_ns)
 {
-	metric_observe(gw_series_call(&gateway->series, series, code), took_ns);
+	metric_observe(gw_series_call(&gateway->series, series, error->code), took_ns);
+	if (error->reason != NULL && strcmp(error->reason, "OUTCOME_UNKNOWN") == 0) {
+		atomic_fetch_add_explicit(&series->unknown, 1, memory_order_relaxed);
+	}
 }

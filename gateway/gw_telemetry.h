@@ -33,6 +33,9 @@ void gw_telemetry_close(struct gw_telemetry **gateway);
 /* The share of traces that are sampled of those that begin here. */
 struct trace_ratio gw_telemetry_ratio(const struct gw_telemetry *gateway);
 
+/* Records the limit of connections; called once. */
+void gw_telemetry_connections_limit(struct gw_telemetry *gateway, size_t limit);
+
 /* Counts current connections and requests: change is 1 or -1. */
 void gw_telemetry_connection(struct gw_telemetry *gateway, int change);
 void gw_telemetry_in_flight(struct gw_telemetry *gateway, int change);
@@ -77,8 +80,8 @@ bool gw_telemetry_may_log(
 /* The series for the method of a route, which may be freed earlier; NULL: of no method. */
 struct gw_series *gw_telemetry_series(struct gw_telemetry *gateway, const struct route *route);
 
-/* Counts a call to a service that has ended. */
-void gw_telemetry_call_ended(
-    struct gw_telemetry *gateway, struct gw_series *series, enum status_code code, int64_t took_ns);
+/* Counts a call to a service that has ended, with its error. */
+void gw_telemetry_call_ended(struct gw_telemetry *gateway, struct gw_series *series,
+    const struct error *error, int64_t took_ns);
 
 #endif

@@ -185,6 +185,96 @@ get_one(void *closure)
 }
 
 static void
+limits_are_told_beside_what_they_limit(void **state)
+{
+	static const char *const kinds[] = {"get", "list", "health", "write", "bulk"};
+	char series[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		snprintf(series, sizeof(series), "mockvideo_rpc_server_queue_limit{kind=\"%s\"}",
+		    kinds[i]);
+		assert_true(scrape_value(accountd, series) == 123);
+		snprintf(series, sizeof(series), "mockvideo_rpc_server_queue_length{kind=\"%s\"}",
+		    kinds[i]);
+		scrape_value(accountd, series);
+	}
+	assert_true(scrape_value(accountd, "mockvideo_hash_queue_limit") == 45);
+	assert_true(scrape_value(gateway, "mockvideo_rpc_client_calls_in_flight_limit") == 678);
+	assert_true(scrape_value(gateway, "mockvideo_http_connections_limit") == 90);
+	assert_true(scrape_value(gateway, "mockvideo_trace_queue_limit") == 0);
+}
+
+#define LOST(email)                                                                                \
+	"{\"accountid\":1,\"name\":\"n\",\"email\":\"" email                                        \
+	"@example.com\",\"role\":1,\"password\":\"p\"}"
+
+static void *
+create_one(void *closure)
+{
+	struct http *own = http_new(stack.url);
+
+	*(int *)closure = http_send(own, "POST /users", NULL, LOST("lost"))->status;
+	http_free(&own);
+	return NULL;
+}
+
+#define UNKNOWN_CALLS                                                                              \
+	"mockvideo_rpc_client_outcome_unknown_total{method=\"account.v1.UserService/CreateUser\"}"
+#define UNKNOWN_WRITES "mockvideo_store_outcome_unknown_total{operation=\"create\"}"
+
+static void
+a_call_that_is_lost_with_its_service_is_counted_as_unknown(void **state)
+{
+	pthread_t thread;
+	int status = 0;
+
+	(void)state;
+	assert_true(scrape_value(gateway, UNKNOWN_CALLS) == 0);
+	process_signal(&stack.accountd[0], SIGSTOP);
+	assert_int_equal(pthread_create(&thread, NULL, create_one, &status), 0);
+	scrape_await(gateway, "mockvideo_rpc_client_calls_in_flight", 1);
+	process_await_idle((struct process *const[]){&stack.gatewayd, NULL});
+	process_signal(&stack.accountd[0], SIGKILL);
+	pthread_join(thread, NULL);
+	assert_int_equal(status, 503);
+	scrape_await(gateway, UNKNOWN_CALLS, 1);
+	process_wait_exit(&stack.accountd[0], 60);
+	stack_start_accountd(&stack, 0);
+	stack_await(&stack, "/accountdhealth", 200);
+	scrape_await_ready(accountd, 200, "ready\n");
+}
+
+/*
+ * The one worker is connected and has its statement prepared by the write before:
+ * when nothing moves, it waits for the answer to it.
+ */
+static void
+a_write_that_is_lost_with_the_database_is_counted_as_unknown(void **state)
+{
+	double before = scrape_value(gateway, UNKNOWN_CALLS);
+	pthread_t thread;
+	int status = 0;
+
+	(void)state;
+	assert_true(scrape_value(accountd, UNKNOWN_WRITES) == 0);
+	send_and_expect("POST /users", NULL, LOST("there"), 201);
+	mariadb_pause(&stack.mariadb);
+	assert_int_equal(pthread_create(&thread, NULL, create_one, &status), 0);
+	scrape_await(accountd, "mockvideo_rpc_server_calls_in_flight", 1);
+	scrape_await(accountd, "mockvideo_store_connections{state=\"busy\"}", 2);
+	process_await_idle((struct process *const[]){&stack.accountd[0], NULL});
+	mariadb_kill(&stack.mariadb);
+	pthread_join(thread, NULL);
+	assert_int_equal(status, 503);
+	scrape_await(accountd, UNKNOWN_WRITES, 1);
+	scrape_await(gateway, UNKNOWN_CALLS, before + 1);
+	assert_true(mariadb_start(&stack.mariadb));
+	scrape_await_ready(accountd, 200, "ready\n");
+	scrape_await_ready(gateway, 200, "ready\n");
+}
+
+static void
 what_is_in_flight_is_told_until_it_has_ended(void **state)
 {
 	static const char in_flight[] = "mockvideo_http_requests_in_flight";
@@ -341,6 +431,11 @@ start(void **state)
 	stack.gatewayd_flags[0] = admin_flags[1];
 	stack.gatewayd_flags[1] = "--drain-ms=30000";
 	stack.gatewayd_flags[2] = "--request-timeout-ms=30000";
+	stack.gatewayd_flags[3] = "--in-flight-max=678";
+	stack.gatewayd_flags[4] = "--connections-max=90";
+	stack.accountd_flags[2] = "--queue-max=123";
+	stack.accountd_flags[3] = "--hash-queue-max=45";
+	stack.accountd_flags[4] = "--store-workers=1";
 	stack_start(&stack);
 	http = http_new(stack.url);
 	accountd = open_admin(0);
@@ -367,6 +462,9 @@ main(void)
 	    cmocka_unit_test(what_was_done_together_adds_up),
 	    cmocka_unit_test(the_text_is_valid),
 	    cmocka_unit_test(what_is_in_flight_is_told_until_it_has_ended),
+	    cmocka_unit_test(limits_are_told_beside_what_they_limit),
+	    cmocka_unit_test(a_call_that_is_lost_with_its_service_is_counted_as_unknown),
+	    cmocka_unit_test(a_write_that_is_lost_with_the_database_is_counted_as_unknown),
 	    cmocka_unit_test(garbage_on_an_admin_port_harms_nothing),
 	    cmocka_unit_test(readiness_follows_the_store),
 	    cmocka_unit_test(readiness_of_accountd_ends_with_the_drain_and_the_gateway_sees_it),

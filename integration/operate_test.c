@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -116,6 +117,8 @@ write_file(const char *name, const char *text)
 	assert_int_equal(fclose(file), 0);
 }
 
+#define ENDS "mockvideo_tls_ends_timestamp_seconds{key=\"tlsCert\",part=\"certificate\"}"
+
 static void
 a_reload_is_done_as_a_whole_or_not_at_all(void **state)
 {
@@ -123,6 +126,7 @@ a_reload_is_done_as_a_whole_or_not_at_all(void **state)
 	char command[4 * PATH_MAX];
 	const char *argv[] = {
 	    "bash", "-c", command, process_program("accountd"), store, admin_flag, NULL};
+	double ends_s;
 	long mark;
 
 	(void)state;
@@ -134,19 +138,23 @@ a_reload_is_done_as_a_whole_or_not_at_all(void **state)
 	    "--tls-cert=accountd.pem --tls-key=accountd.key",
 	    dir);
 	start(argv);
+	ends_s = scrape_value(admin, ENDS);
+	assert_true(ends_s > (double)time(NULL) && ends_s <= (double)time(NULL) + 3600);
 	write_file("conf", "logLevel=debug\n");
 	write_file("accountd.pem", "no certificate\n");
 	mark = reload("accountd.pem holds no certificate");
 	assert_false(process_log_has(&accountd, mark, "configuration changed"));
-	certificate_issue(authority, dir, "accountd", "accountd.test", 3600);
+	certificate_issue(authority, dir, "accountd", "accountd.test", 9000);
 	write_file("secrets/dbpassword", "");
 	mark = reload("dbPassword was set here and is not any more");
 	assert_false(process_log_has(&accountd, mark, "configuration changed"));
 	assert_false(process_log_has(&accountd, mark, "certificates are read again"));
+	assert_true(scrape_value(admin, ENDS) == ends_s);
 	write_file("secrets/dbpassword", "two\n");
 	mark = reload("certificates are read again");
 	process_await_log(&accountd, mark, "\"key\":\"logLevel\"");
 	process_await_log(&accountd, mark, "\"key\":\"dbPassword\"");
+	assert_true(scrape_value(admin, ENDS) >= ends_s + 5000);
 	assert_int_equal(process_stop(&accountd), 0);
 	certificate_authority_free(&authority);
 }

@@ -5,10 +5,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "integration/load.h"
+#include "integration/scrape.h"
 #include "integration/stack.h"
 #include "tests/certificate.h"
 
@@ -22,6 +24,7 @@ static unsigned text_count;
 static struct certificate_authority *authority;
 static struct certificate_authority *stranger;
 static struct stack stack = {.store = STACK_SQLITE, .accountd_scheme = "tls+tcp://"};
+static struct http *admin; /* of the gateway */
 static char out[4096];
 
 /* A flag with a file of the certificates, for as long as the program runs. */
@@ -144,6 +147,25 @@ certificates_are_renewed_without_a_failed_call(void **state)
 	process_await_log(&stack.accountd[0], mark, "certificates are read again");
 }
 
+/* Whether a series of the gateway is a time within the next day and a minute. */
+static bool
+ends_within_a_day(const char *series)
+{
+	double end_s = scrape_value(admin, series);
+
+	return end_s > (double)time(NULL) && end_s <= (double)time(NULL) + 86460;
+}
+
+#define ENDS(key) "mockvideo_tls_ends_timestamp_seconds{key=\"" key "\",part=\"certificate\"}"
+
+static void
+the_gateway_tells_when_its_certificates_end(void **state)
+{
+	(void)state;
+	assert_true(ends_within_a_day(ENDS("backendTlsCert")));
+	assert_true(ends_within_a_day(ENDS("backendTlsCa")));
+}
+
 static void
 a_file_that_is_no_certificate_changes_nothing(void **state)
 {
@@ -180,6 +202,8 @@ a_start_without_its_certificate_says_what_is_missing(void **state)
 static int
 start(void **state)
 {
+	char url[STACK_URL_MAX];
+	unsigned port;
 	size_t i = 0;
 
 	(void)state;
@@ -200,7 +224,12 @@ start(void **state)
 	stack.gatewayd_flags[i++] = flag("backend-tls-ca", "authority.pem");
 	stack.gatewayd_flags[i++] = flag("backend-tls-cert", "gateway.pem");
 	stack.gatewayd_flags[i++] = flag("backend-tls-key", "gateway.key");
+	port = process_free_port();
+	snprintf(texts[text_count], sizeof(texts[0]), "--admin-listen=127.0.0.1:%u", port);
+	stack.gatewayd_flags[i++] = texts[text_count++];
 	stack_start(&stack);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
+	admin = http_new(url);
 	return 0;
 }
 
@@ -208,6 +237,7 @@ static int
 stop(void **state)
 {
 	(void)state;
+	http_free(&admin);
 	stack_stop(&stack);
 	process_remove_dir(dir);
 	certificate_authority_free(&authority);
@@ -223,6 +253,7 @@ main(void)
 	    cmocka_unit_test(who_shows_none_or_a_wrong_one_is_refused_and_told_why),
 	    cmocka_unit_test(only_the_gateway_may_say_for_whom_it_calls),
 	    cmocka_unit_test(certificates_are_renewed_without_a_failed_call),
+	    cmocka_unit_test(the_gateway_tells_when_its_certificates_end),
 	    cmocka_unit_test(a_file_that_is_no_certificate_changes_nothing),
 	    cmocka_unit_test(a_start_without_its_certificate_says_what_is_missing),
 	};

@@ -108,13 +108,19 @@ certificate_write(
 struct certificate_authority *
 certificate_authority_new(const char *dir, const char *name)
 {
+	return certificate_authority_new_for(dir, name, DAY_S);
+}
+
+struct certificate_authority *
+certificate_authority_new_for(const char *dir, const char *name, long valid_s)
+{
 	struct certificate_authority *authority = calloc(1, sizeof(*authority));
 	X509 *certificate;
 
 	assert_non_null(authority);
 	authority->key = EVP_EC_gen("P-256");
 	assert_non_null(authority->key);
-	authority->certificate = certificate = certificate_new(authority->key, DAY_S);
+	authority->certificate = certificate = certificate_new(authority->key, valid_s);
 	certificate_add_common_name(
 	    certificate, &(const struct certificate_name){name, strlen(name), false});
 	X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
@@ -130,6 +136,20 @@ certificate_authority_write(
     struct certificate_authority *authority, const char *dir, const char *name)
 {
 	certificate_write(dir, name, "pem", authority->certificate, NULL);
+}
+
+void
+certificate_authority_append(
+    struct certificate_authority *authority, const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	certificate_path(path, dir, name, "pem");
+	file = fopen(path, "ae");
+	assert_non_null(file);
+	assert_int_equal(PEM_write_X509(file, authority->certificate), 1);
+	assert_int_equal(fclose(file), 0);
 }
 
 void

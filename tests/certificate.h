@@ -24,8 +24,16 @@ struct certificate_name {
 
 /* A new authority, whose own certificate is written to DIR/NAME.pem. */
 struct certificate_authority *certificate_authority_new(const char *dir, const char *name);
+
+/* The same for one whose certificate ends in valid_s seconds, and not after a day. */
+struct certificate_authority *certificate_authority_new_for(
+    const char *dir, const char *name, long valid_s);
 /* Writes its own certificate once more, to DIR/NAME.pem. */
 void certificate_authority_write(
+    struct certificate_authority *authority, const char *dir, const char *name);
+
+/* Appends its own certificate to DIR/NAME.pem. */
+void certificate_authority_append(
     struct certificate_authority *authority, const char *dir, const char *name);
 void certificate_authority_free(struct certificate_authority **authority);
 

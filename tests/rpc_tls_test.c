@@ -22,16 +22,20 @@ static struct certificate_authority *stranger;
 static void
 both_sides_show_their_certificates(void **state)
 {
+	time_t now_s = time(NULL);
 	struct rpc_tls *own = tls_must_open(true, "server", "authority");
 	struct rpc_tls *theirs = tls_must_open(false, "client", "authority");
 	struct rpc_server *server = tls_open_server(own, NULL);
 	struct rpc_channel *channel = tls_open_channel(server, theirs, NULL);
+	struct rpc_tls_expiry expiry;
 
 	(void)state;
 	caller_wait_serving(channel, 1);
 	tls_expect_service(channel);
-	assert_true(rpc_tls_expires_s(own) > time(NULL));
-	assert_true(rpc_tls_expires_s(own) <= time(NULL) + HOUR_S);
+	rpc_tls_get_expiry(own, &expiry);
+	assert_in_range(expiry.own_s, now_s, now_s + HOUR_S);
+	assert_in_range(expiry.trusted_s, now_s + 23 * HOUR_S, now_s + 24 * HOUR_S);
+	assert_int_equal(expiry.revocations_s, 0);
 	rpc_channel_close(&channel);
 	rpc_server_close(&server);
 	rpc_tls_close(&own);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -150,6 +151,29 @@ a_server_that_was_revoked_is_refused(void **state)
 }
 
 static void
+the_first_end_of_all_that_is_trusted_is_told(void **state)
+{
+	struct certificate_authority *shorter =
+	    certificate_authority_new_for(tls_dir, "shorter", 2 * HOUR_S);
+	int64_t now_s = time(NULL);
+	struct rpc_tls_expiry expiry;
+	struct rpc_tls *tls;
+
+	(void)state;
+	certificate_authority_write(authority, tls_dir, "several");
+	certificate_revoke(authority, tls_dir, "several", NULL, 9 * HOUR_S);
+	certificate_revoke(shorter, tls_dir, "several", NULL, 5 * HOUR_S);
+	certificate_authority_append(shorter, tls_dir, "several");
+	tls = tls_must_open(false, NULL, "several");
+	rpc_tls_get_expiry(tls, &expiry);
+	assert_int_equal(expiry.own_s, 0);
+	assert_in_range(expiry.trusted_s, now_s + HOUR_S, now_s + 2 * HOUR_S);
+	assert_in_range(expiry.revocations_s, now_s + 4 * HOUR_S, now_s + 6 * HOUR_S);
+	rpc_tls_close(&tls);
+	certificate_authority_free(&shorter);
+}
+
+static void
 a_list_of_revocations_that_has_ended_lets_nobody_in(void **state)
 {
 	(void)state;
@@ -274,6 +298,7 @@ main(void)
 	    cmocka_unit_test(a_name_counts_as_a_whole_and_only_where_it_can_be_read_in_one_way),
 	    cmocka_unit_test(a_client_that_was_revoked_is_refused),
 	    cmocka_unit_test(a_server_that_was_revoked_is_refused),
+	    cmocka_unit_test(the_first_end_of_all_that_is_trusted_is_told),
 	    cmocka_unit_test(a_list_of_revocations_that_has_ended_lets_nobody_in),
 	    cmocka_unit_test(an_authority_without_a_list_among_some_with_one_lets_nobody_in),
 	    cmocka_unit_test(a_revocation_counts_once_the_file_is_read_again),

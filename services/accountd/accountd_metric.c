@@ -11,6 +11,9 @@ const struct metric_row accountd_metric_rows[ACCOUNTD_METRIC_COUNT] = {
 	"Calls received and not yet answered.", {NULL}, METRIC_NUMBER, NULL},
     [ACCOUNTD_QUEUE_LENGTH] = {"mockvideo_rpc_server_queue_length", METRIC_GAUGE,
 	"Calls that wait for a store worker, by kind of work.", {"kind"}, METRIC_NUMBER, NULL},
+    [ACCOUNTD_QUEUE_LIMIT] = {"mockvideo_rpc_server_queue_limit", METRIC_GAUGE,
+	"Calls of a kind that may wait for a store worker; further ones are refused.", {"kind"},
+	METRIC_NUMBER, NULL},
     [ACCOUNTD_BATCH_CALLS] = {"mockvideo_rpc_server_batch_calls", METRIC_HISTOGRAM,
 	"Number of calls in a request message.", {NULL}, METRIC_NUMBER, metric_share_bounds},
     [ACCOUNTD_CONNECTIONS] = {"mockvideo_rpc_server_connections", METRIC_GAUGE,
@@ -40,6 +43,9 @@ const struct metric_row accountd_metric_rows[ACCOUNTD_METRIC_COUNT] = {
 	"Operations that the store did not accept or did not confirm, by cause: away, read_only, "
 	"full or io.",
 	{"operation", "cause"}, METRIC_NUMBER, NULL},
+    [ACCOUNTD_STORE_UNKNOWN] = {"mockvideo_store_outcome_unknown_total", METRIC_COUNTER,
+	"Writes whose commit was sent and not answered: they took effect or not.", {"operation"},
+	METRIC_NUMBER, NULL},
     [ACCOUNTD_STORE_CONNECTIONS] = {"mockvideo_store_connections", METRIC_GAUGE,
 	"Connections to the store, by state.", {"state"}, METRIC_NUMBER, NULL},
     [ACCOUNTD_HASH_QUEUE_LENGTH] = {"mockvideo_hash_queue_length", METRIC_GAUGE,
@@ -49,4 +55,8 @@ const struct metric_row accountd_metric_rows[ACCOUNTD_METRIC_COUNT] = {
     [ACCOUNTD_HASH_QUEUE] = {"mockvideo_hash_queue_seconds", METRIC_HISTOGRAM,
 	"Time that calls waited before the hashing of their passwords began.", {NULL},
 	METRIC_NANOSECONDS, metric_duration_bounds},
+    [ACCOUNTD_TLS_ENDS] = {"mockvideo_tls_ends_timestamp_seconds", METRIC_GAUGE,
+	"When the file that a key names ends to be good, in Unix time: the first of its "
+	"certificates, or of its lists of revoked ones.",
+	{"key", "part"}, METRIC_NUMBER, NULL},
 };

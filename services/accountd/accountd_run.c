@@ -82,12 +82,14 @@ static bool
 accountd_accept(void *closure, struct error *error)
 {
 	struct rpc_tls *tls = ((const struct accountd_reload *)closure)->accountd->tls;
+	struct rpc_tls_expiry expiry;
 
 	if (tls != NULL && rpc_tls_reload(tls, error) != STATUS_OK) {
 		return false;
 	}
 	if (tls != NULL) {
-		log_info("certificates are read again", LOG_INT("expires", rpc_tls_expires_s(tls)));
+		rpc_tls_get_expiry(tls, &expiry);
+		log_info("certificates are read again", LOG_INT("expires", expiry.own_s));
 	}
 	return true;
 }
@@ -270,7 +272,8 @@ accountd_serve(struct conf *conf, struct accountd *accountd, struct error *error
 		status = accountd_open_server(conf, accountd, &server, error);
 	}
 	if (status == STATUS_OK) {
-		accountd_telemetry_watch(accountd->telemetry, accountd->service, server);
+		accountd_telemetry_watch(
+		    accountd->telemetry, accountd->service, server, accountd->tls);
 		status = admin_start(&admin, &administration, error);
 	}
 	if (status == STATUS_OK) {
@@ -278,7 +281,7 @@ accountd_serve(struct conf *conf, struct accountd *accountd, struct error *error
 		accountd_wait(conf, accountd);
 		accountd_drain(conf, accountd, server);
 	}
-	accountd_telemetry_watch(accountd->telemetry, NULL, NULL);
+	accountd_telemetry_watch(accountd->telemetry, NULL, NULL, NULL);
 	rpc_server_close(&server);
 	admin_stop(&admin);
 	rpc_tls_close(&accountd->tls);

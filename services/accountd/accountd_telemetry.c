@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/log_limit.h"
+#include "common/rpc/net/rpc_tls.h"
 #include "common/rpc/server/rpc_server.h"
 #include "common/telemetry.h"
 #include "common/trace_export.h"
@@ -38,8 +39,9 @@ struct accountd_telemetry {
 	struct telemetry *telemetry;
 	struct store *store;
 	struct metric_set *set;
-	struct user_service *service; /* this and the next are of the collector */
+	struct user_service *service; /* this and the next two are of the collector */
 	struct rpc_server *server;
+	struct rpc_tls *tls;
 
 	struct metric_series *queue[USER_KINDS];
 	struct metric_series *batch_calls;
@@ -47,6 +49,7 @@ struct accountd_telemetry {
 	struct metric_series *hash_wait_ns;
 	struct metric_series *store_calls[ACCOUNTD_OPERATIONS];
 	_Atomic(struct metric_series *) store_ns[ACCOUNTD_OPERATIONS][ACCOUNTD_CODES];
+	struct metric_series *store_unknown[ACCOUNTD_OPERATIONS]; /* NULL for reads */
 	_Atomic(struct metric_series *) store_unavailable[ACCOUNTD_OPERATIONS][STORE_CAUSES];
 	struct log_limit unavailable_limit[STORE_CAUSES];
 	struct metric_series *ended[RPC_CAUSES]; /* NULL: the cause is no fault */
@@ -101,6 +104,12 @@ accountd_telemetry_unavailable(struct accountd_telemetry *accountd, const struct
 	}
 }
 
+static bool
+accountd_is_unknown(const struct error *error)
+{
+	return error->reason != NULL && strcmp(error->reason, "OUTCOME_UNKNOWN") == 0;
+}
+
 /* Called by whoever did the operation, with the accountd_telemetry. */
 static void
 accountd_telemetry_operation(void *closure, const struct store_ended *ended)
@@ -115,6 +124,9 @@ accountd_telemetry_operation(void *closure, const struct store_ended *ended)
 	if (ended->cause != STORE_CAUSE_NONE) {
 		accountd_telemetry_unavailable(accountd, ended);
 	}
+	if (ended->error != NULL && accountd_is_unknown(ended->error)) {
+		metric_add(accountd->store_unknown[ended->operation], 1);
+	}
 }
 
 static void
@@ -127,6 +139,43 @@ accountd_telemetry_collect_store(struct metric_scrape *scrape, const struct stor
 		metric_put(scrape, ACCOUNTD_STORE_CONNECTIONS,
 		    store_conns_in(store, (enum store_conn_state)i), &names[i]);
 	}
+}
+
+/* The parts of a file that end; there are none where it is 0. */
+static void
+accountd_telemetry_put_end(
+    struct metric_scrape *scrape, const char *key, const char *part, int64_t end_s)
+{
+	if (end_s != 0) {
+		metric_put(scrape, ACCOUNTD_TLS_ENDS, (double)end_s, (const char *[]){key, part});
+	}
+}
+
+static void
+accountd_telemetry_collect_tls(struct metric_scrape *scrape, struct rpc_tls *tls)
+{
+	struct rpc_tls_expiry expiry;
+
+	rpc_tls_get_expiry(tls, &expiry);
+	accountd_telemetry_put_end(scrape, "tlsCert", "certificate", expiry.own_s);
+	accountd_telemetry_put_end(scrape, "tlsClientCa", "certificate", expiry.trusted_s);
+	accountd_telemetry_put_end(scrape, "tlsClientCa", "revocations", expiry.revocations_s);
+}
+
+static void
+accountd_telemetry_collect_queues(struct metric_scrape *scrape, struct user_service *service)
+{
+	for (unsigned kind = 0; kind < USER_KINDS; kind++) {
+		const char *labels[] = {user_service_kind_name(kind)};
+
+		metric_put(scrape, ACCOUNTD_QUEUE_LENGTH,
+		    (double)user_service_queued(service, kind), labels);
+		metric_put(
+		    scrape, ACCOUNTD_QUEUE_LIMIT, (double)user_service_queue_max(service), labels);
+	}
+	metric_put(scrape, ACCOUNTD_HASH_QUEUE_LENGTH, (double)user_service_hashing(service), NULL);
+	metric_put(
+	    scrape, ACCOUNTD_HASH_QUEUE_LIMIT, (double)user_service_hashing_max(service), NULL);
 }
 
 static void
@@ -156,23 +205,22 @@ accountd_telemetry_collect(struct metric_scrape *scrape, void *closure)
 		return;
 	}
 	accountd_telemetry_collect_connections(scrape, accountd->server);
-	for (unsigned kind = 0; kind < USER_KINDS; kind++) {
-		metric_put(scrape, ACCOUNTD_QUEUE_LENGTH,
-		    (double)user_service_queued(service, kind),
-		    (const char *[]){user_service_kind_name(kind)});
+	accountd_telemetry_collect_queues(scrape, service);
+	if (accountd->tls != NULL) {
+		accountd_telemetry_collect_tls(scrape, accountd->tls);
 	}
 	metric_put(scrape, ACCOUNTD_STORE_UP, user_service_serving(service), NULL);
 	metric_put(scrape, ACCOUNTD_STORE_WRITABLE, user_service_writing(service), NULL);
-	metric_put(scrape, ACCOUNTD_HASH_QUEUE_LENGTH, (double)user_service_hashing(service), NULL);
 }
 
 void
-accountd_telemetry_watch(
-    struct accountd_telemetry *accountd, struct user_service *service, struct rpc_server *server)
+accountd_telemetry_watch(struct accountd_telemetry *accountd, struct user_service *service,
+    struct rpc_server *server, struct rpc_tls *tls)
 {
 	metric_set_collect(accountd->set, NULL, NULL);
 	accountd->service = service;
 	accountd->server = server;
+	accountd->tls = tls;
 	metric_set_collect(accountd->set, accountd_telemetry_collect, accountd);
 }
 
@@ -199,6 +247,12 @@ accountd_telemetry_make_series(struct accountd_telemetry *accountd)
 	for (size_t i = RPC_CAUSE_LOST + 1; i < RPC_CAUSES; i++) {
 		accountd->ended[i] = metric_series(set, ACCOUNTD_CONNECTIONS_ENDED,
 		    (const char *[]){rpc_cause_name((enum rpc_cause)i)});
+	}
+	for (int verb = STORE_CREATE; verb <= STORE_DELETE; verb++) {
+		enum store_operation operation = store_operation_of((enum store_verb)verb);
+
+		accountd->store_unknown[operation] =
+		    metric_series(set, ACCOUNTD_STORE_UNKNOWN, &accountd_operations[operation]);
 	}
 	accountd->batch_calls = metric_series(set, ACCOUNTD_BATCH_CALLS, NULL);
 	accountd->hash_ns = metric_series(set, ACCOUNTD_HASH_DURATION, NULL);
@@ -372,8 +426,7 @@ static bool
 accountd_is_at_fault(const struct error *error)
 {
 	return error->code == STATUS_INTERNAL || error->code == STATUS_UNKNOWN ||
-	       error->code == STATUS_DATA_LOSS ||
-	       (error->reason != NULL && strcmp(error->reason, "OUTCOME_UNKNOWN") == 0);
+	       error->code == STATUS_DATA_LOSS || accountd_is_unknown(error);
 }
 
 /* The id of the call's trace as text; false when it has none. */

@@ -17,6 +17,7 @@ struct error;
 struct metric_series;
 struct rpc_interceptor;
 struct rpc_server;
+struct rpc_tls;
 struct telemetry;
 struct user_service;
 
@@ -28,11 +29,12 @@ enum status_code accountd_telemetry_open(struct accountd_telemetry **accountd,
 void accountd_telemetry_close(struct accountd_telemetry **accountd);
 
 /*
- * Each scrape reads the state of service and server, until this is called with
- * NULL for both. When that call returns, no scrape uses them.
+ * Each scrape reads the state of service, server and tls, which may be NULL,
+ * until this is called with NULL for all. When that call returns, no scrape uses
+ * them.
  */
-void accountd_telemetry_watch(
-    struct accountd_telemetry *accountd, struct user_service *service, struct rpc_server *server);
+void accountd_telemetry_watch(struct accountd_telemetry *accountd, struct user_service *service,
+    struct rpc_server *server, struct rpc_tls *tls);
 
 /* For user_service_options. */
 struct metric_series *accountd_telemetry_hash_ns(const struct accountd_telemetry *accountd);

@@ -36,6 +36,18 @@ user_service_hashing(struct user_service *service)
 	return hasher_queued(service->hasher);
 }
 
+size_t
+user_service_queue_max(const struct user_service *service)
+{
+	return service->options.queue_max;
+}
+
+size_t
+user_service_hashing_max(const struct user_service *service)
+{
+	return service->options.hash_queue_max;
+}
+
 void
 user_share(const struct user_service *service, enum store_operation operation, size_t calls)
 {

@@ -74,6 +74,10 @@ const char *user_service_kind_name(unsigned kind);
 size_t user_service_queued(struct user_service *service, unsigned kind);
 size_t user_service_hashing(struct user_service *service);
 
+/* Limits of the queues: calls beyond them are refused. */
+size_t user_service_queue_max(const struct user_service *service);
+size_t user_service_hashing_max(const struct user_service *service);
+
 /* Finishes the calls that it has, joins the threads and clears *service. NULL is fine. */
 void user_service_stop(struct user_service **service);
 

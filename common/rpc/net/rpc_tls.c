@@ -25,7 +25,7 @@ struct rpc_tls {
 
 	pthread_mutex_t lock; /* guards all below, and failed while it is called */
 	SSL_CTX *context;
-	int64_t expires_s;
+	struct rpc_tls_expiry expiry;
 	int64_t told_ns;
 	char fault[RPC_TLS_FAULT_MAX];
 	bool closed;
@@ -154,20 +154,11 @@ rpc_tls_context(bool server)
 	return context;
 }
 
-static int64_t
-rpc_tls_end_of(const X509 *certificate)
-{
-	struct tm end;
-
-	return certificate != NULL && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1
-		   ? (int64_t)timegm(&end)
-		   : 0;
-}
-
 enum status_code
 rpc_tls_reload(struct rpc_tls *tls, struct error *error)
 {
 	SSL_CTX *context = rpc_tls_context(tls->options.server);
+	struct rpc_tls_expiry expiry;
 	enum status_code code;
 	SSL_CTX *old;
 
@@ -181,10 +172,11 @@ rpc_tls_reload(struct rpc_tls *tls, struct error *error)
 		SSL_CTX_free(context);
 		return code;
 	}
+	rpc_tls_expiry_of(context, &expiry);
 	pthread_mutex_lock(&tls->lock);
 	old = tls->context;
 	tls->context = context;
-	tls->expires_s = rpc_tls_end_of(SSL_CTX_get0_certificate(context));
+	tls->expiry = expiry;
 	pthread_mutex_unlock(&tls->lock);
 	SSL_CTX_free(old);
 	return STATUS_OK;
@@ -226,15 +218,12 @@ rpc_tls_open(struct rpc_tls **tls, const struct rpc_tls_options *options, struct
 	return STATUS_OK;
 }
 
-int64_t
-rpc_tls_expires_s(struct rpc_tls *tls)
+void
+rpc_tls_get_expiry(struct rpc_tls *tls, struct rpc_tls_expiry *expiry)
 {
-	int64_t expires_s;
-
 	pthread_mutex_lock(&tls->lock);
-	expires_s = tls->expires_s;
+	*expiry = tls->expiry;
 	pthread_mutex_unlock(&tls->lock);
-	return expires_s;
 }
 
 void

@@ -48,8 +48,15 @@ enum status_code rpc_tls_open(
 /* Reads the files again. On failure all stays as it was. One thread at a time. */
 enum status_code rpc_tls_reload(struct rpc_tls *tls, struct error *error);
 
-/* When the own certificate ends, in seconds since 1970; 0: there is none. Any thread. */
-int64_t rpc_tls_expires_s(struct rpc_tls *tls);
+/* When what was read last ends, in seconds since 1970; 0: there is none. */
+struct rpc_tls_expiry {
+	int64_t own_s;         /* the first of the own certificate and the chain above it */
+	int64_t trusted_s;     /* the first certificate of who is trusted */
+	int64_t revocations_s; /* the first list of revoked ones (CRL) */
+};
+
+/* Any thread. */
+void rpc_tls_get_expiry(struct rpc_tls *tls, struct rpc_tls_expiry *expiry);
 
 /*
  * Why the last connection was not made; empty when it was. For who is told that

@@ -1,7 +1,8 @@
 /*
  * What the parts of TLS share: rpc_tls.c (files, options, reloading),
- * rpc_tls_trust.c (who is trusted), rpc_tls_name.c (whom a certificate names)
- * and rpc_tls_session.c (what a connection sends and receives).
+ * rpc_tls_trust.c (who is trusted), rpc_tls_expiry.c (until when), rpc_tls_name.c
+ * (whom a certificate names) and rpc_tls_session.c (what a connection sends and
+ * receives).
  */
 #ifndef COMMON_RPC_TLS_INTERNAL_H
 #define COMMON_RPC_TLS_INTERNAL_H
@@ -22,6 +23,9 @@ enum status_code rpc_tls_wrong(struct error *error, const char *file, const char
  * its root needs one that has not ended; else the peer is refused.
  */
 enum status_code rpc_tls_trust_load(SSL_CTX *context, const char *file, struct error *error);
+
+/* When what context holds ends. */
+void rpc_tls_expiry_of(SSL_CTX *context, struct rpc_tls_expiry *expiry);
 
 /*
  * NULL when certificate is for one of the names of list, which has commas
