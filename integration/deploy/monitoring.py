@@ -125,10 +125,21 @@ class Program(Process):
             return answer.read().decode()
 
 
+def certificate():
+    """The paths of a certificate for 127.0.0.1 that is its own authority, for a month, and of its key."""
+    paths = [os.path.join(charts.WORK, name) for name in ("monitored.pem", "monitored.key")]
+    if not os.path.exists(paths[0]):
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+        command += ["-subj", "/CN=monitored", "-addext", "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]]
+        subprocess.run(command, check=True, capture_output=True)
+    return paths
+
+
 def accountd():
     store = "sqlite:" + os.path.join(charts.WORK, "monitored.db")
     cheap = ["--hash-mem-kib=8", "--hash-passes=1"]
-    return Program("accountd", "accountd", "--listen=tcp://127.0.0.1:0", "--store=" + store, *cheap)
+    tls = [f"--tls-cert={certificate()[0]}", f"--tls-key={certificate()[1]}"]
+    return Program("accountd", "accountd", "--listen=tls+tcp://127.0.0.1:0", "--store=" + store, *cheap, *tls)
 
 
 def gatewayd(name, backend, *flags):
