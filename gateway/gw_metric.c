@@ -8,6 +8,10 @@ const struct metric_row gw_metric_rows[GW_METRIC_COUNT] = {
 	"HTTP requests being answered.", {NULL}, METRIC_NUMBER, NULL},
     [GW_HTTP_CONNECTIONS] = {"mockvideo_http_connections", METRIC_GAUGE, "Open HTTP connections.",
 	{NULL}, METRIC_NUMBER, NULL},
+    [GW_HTTP_CONNECTIONS_LIMIT] = {"mockvideo_http_connections_limit", METRIC_GAUGE,
+	"HTTP connections that may be open: connectionsMax, or as many as there are descriptors "
+	"for.",
+	{NULL}, METRIC_NUMBER, NULL},
     [GW_HTTP_ENDED] = {"mockvideo_http_connections_ended_total", METRIC_COUNTER,
 	"HTTP connections that the gateway closed. idle, head, body, send: after these timeouts; "
 	"resets: too many streams were reset; room: closed while idle, for new ones; full, "

@@ -143,7 +143,8 @@ def accountd():
 
 
 def gatewayd(name, backend, *flags):
-    return Program(name, "gateway", "--listen=127.0.0.1:0", "--backends=" + backend, "--drain-ms=0", *flags)
+    trust = "--backend-tls-ca=" + certificate()[0]
+    return Program(name, "gateway", "--listen=127.0.0.1:0", "--backends=" + backend, "--drain-ms=0", trust, *flags)
 
 
 def request(gateway, method, path, body=None, bulk=False):
