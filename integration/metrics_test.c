@@ -200,13 +200,14 @@ limits_are_told_beside_what_they_limit(void **state)
 		scrape_value(accountd, series);
 	}
 	assert_true(scrape_value(accountd, "mockvideo_hash_queue_limit") == 45);
-	assert_true(scrape_value(gateway, "mockvideo_rpc_client_calls_in_flight_limit") == 678);
+	assert_true(scrape_value(gateway,
+			"mockvideo_rpc_client_calls_in_flight_limit{backend=\"default\"}") == 678);
 	assert_true(scrape_value(gateway, "mockvideo_http_connections_limit") == 90);
 	assert_true(scrape_value(gateway, "mockvideo_trace_queue_limit") == 0);
 }
 
 #define LOST(email)                                                                                \
-	"{\"accountid\":1,\"name\":\"n\",\"email\":\"" email                                        \
+	"{\"accountid\":1,\"name\":\"n\",\"email\":\"" email                                       \
 	"@example.com\",\"role\":1,\"password\":\"p\"}"
 
 static void *
@@ -233,7 +234,7 @@ a_call_that_is_lost_with_its_service_is_counted_as_unknown(void **state)
 	assert_true(scrape_value(gateway, UNKNOWN_CALLS) == 0);
 	process_signal(&stack.accountd[0], SIGSTOP);
 	assert_int_equal(pthread_create(&thread, NULL, create_one, &status), 0);
-	scrape_await(gateway, "mockvideo_rpc_client_calls_in_flight", 1);
+	scrape_await(gateway, "mockvideo_rpc_client_calls_in_flight{backend=\"default\"}", 1);
 	process_await_idle((struct process *const[]){&stack.gatewayd, NULL});
 	process_signal(&stack.accountd[0], SIGKILL);
 	pthread_join(thread, NULL);
