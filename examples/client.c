@@ -9,7 +9,7 @@
  * may wait, rpc_stub_call does without a closure.
  */
 #include <account/v1/user.pb-c.h>
-#include <common/arena.h>
+#include <common/base/arena.h>
 #include <common/rpc/client/rpc_stub.h>
 #include <common/rpc/net/rpc_transport.h>
 #include <inttypes.h>

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/log.h"
+#include "common/base/clock.h"
+#include "common/telemetry/log.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_telemetry.h"

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/conf.h"
-#include "common/log.h"
+#include "common/conf/conf.h"
 #include "common/rpc/client/rpc_channel.h"
 #include "common/rpc/net/rpc_tls.h"
+#include "common/telemetry/log.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conf.h"
 

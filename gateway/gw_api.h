@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/status.h"
+#include "common/base/status.h"
 #include "gateway/gw_backend.h"
 #include "gateway/gw_rules.h"
-#include "gateway/route.h"
+#include "gateway/route/route.h"
 
 struct conf;
 struct rpc_tls;

@@ -2,10 +2,10 @@
 
 #include <stdbool.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
+#include "common/json/json.h"
 #include "gateway/gw_problem.h"
-#include "gateway/json.h"
-#include "gateway/route.h"
+#include "gateway/route/route.h"
 
 struct gw_bulk {
 	const struct route *route;

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/client/rpc_channel.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_offer.h"

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/buf.h"
-#include "common/conf.h"
-#include "common/log.h"
+#include "common/base/buf.h"
+#include "common/conf/conf.h"
+#include "common/telemetry/log.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_cache.h"
 #include "gateway/gw_conf.h"

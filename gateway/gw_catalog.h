@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/status.h"
 #include "common/rpc/wire/rpc_digest.h"
-#include "common/status.h"
 
 struct conf;
 struct gw_api;

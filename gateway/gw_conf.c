@@ -3,12 +3,12 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "common/address.h"
-#include "common/admin.h"
-#include "common/log.h"
+#include "common/base/address.h"
+#include "common/base/version.h"
 #include "common/rpc/net/rpc_url.h"
-#include "common/telemetry.h"
-#include "common/version.h"
+#include "common/telemetry/admin.h"
+#include "common/telemetry/log.h"
+#include "common/telemetry/telemetry.h"
 #include "gateway/gw_backend.h"
 
 static const struct conf_row gw_rows[GW_CONF_COUNT] = {

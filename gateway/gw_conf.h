@@ -2,7 +2,7 @@
 #ifndef GATEWAY_GW_CONF_H
 #define GATEWAY_GW_CONF_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 enum gw_conf {
 	GW_LISTEN,

@@ -7,9 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/log.h"
+#include "common/base/clock.h"
 #include "common/rpc/net/rpc_peers.h"
+#include "common/telemetry/log.h"
 #include "gateway/gw_http2.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_room.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/status.h"
+#include "common/base/status.h"
 
 /* Takes the place of Transfer-Encoding, whose shortest line is as long as this and ten digits. */
 #define GW_GUARD_LENGTH_NAME "Content-Length:"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_conn.h"
 

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/gw_stream.h"
 
 struct gw_conn;

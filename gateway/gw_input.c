@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
+#include "common/json/json.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_media.h"
-#include "gateway/json.h"
-#include "gateway/percent.h"
+#include "gateway/route/percent.h"
 
 /* Names of parameters are shown no longer than this. */
 #define GW_NAME_SHOWN 100

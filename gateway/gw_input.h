@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/status.h"
-#include "gateway/route.h"
+#include "common/base/status.h"
+#include "gateway/route/route.h"
 
 struct arena;
 struct gw_api;

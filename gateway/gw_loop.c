@@ -6,8 +6,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "common/arena.h"
-#include "common/clock.h"
+#include "common/base/arena.h"
+#include "common/base/clock.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conn.h"

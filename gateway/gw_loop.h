@@ -20,9 +20,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
+#include "common/base/status.h"
 #include "common/rpc/client/rpc_channel.h"
-#include "common/status.h"
 
 struct arena;
 struct gw_api;

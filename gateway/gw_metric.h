@@ -1,8 +1,8 @@
-/* The metrics of gatewayd, beside those of common/telemetry.h: a row for each. See common/metric.h. */
+/* The metrics of gatewayd, beside those of common/telemetry/telemetry.h: a row for each. See common/telemetry/metric.h. */
 #ifndef GATEWAY_GW_METRIC_H
 #define GATEWAY_GW_METRIC_H
 
-#include "common/metric.h"
+#include "common/telemetry/metric.h"
 
 enum gw_metric {
 	GW_HTTP_DURATION,

@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/status.h"
 #include "common/rpc/wire/rpc_digest.h"
-#include "common/status.h"
-#include "gateway/schema.h"
+#include "common/schema/schema.h"
 
 struct gw_api;
 struct gw_backend;

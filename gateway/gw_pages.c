@@ -2,14 +2,14 @@
 
 #include <string.h>
 
+#include "common/json/json.h"
 #include "common/rpc/client/rpc_channel.h"
+#include "common/schema/schema.h"
 #include "gateway/gw_access.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_media.h"
 #include "gateway/gw_problem.h"
 #include "gateway/gw_reply.h"
-#include "gateway/json.h"
-#include "gateway/schema.h"
 
 /* Appends the message. False without memory. */
 static bool

@@ -1,6 +1,6 @@
 #include "gateway/gw_patience.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 static int64_t
 gw_patience_to_read(int64_t bytes)

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "common/buf.h"
-#include "gateway/schema.h"
+#include "common/base/buf.h"
+#include "common/schema/schema.h"
 
 /* Violations that the detail names; errors has them all. */
 #define GW_PROBLEM_NAMED_MAX 5

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/log.h"
+#include "common/base/clock.h"
 #include "common/rpc/client/rpc_channel.h"
+#include "common/telemetry/log.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_catalog.h"
 #include "gateway/gw_server.h"

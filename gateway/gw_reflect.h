@@ -6,7 +6,7 @@
 #ifndef GATEWAY_GW_REFLECT_H
 #define GATEWAY_GW_REFLECT_H
 
-#include "common/status.h"
+#include "common/base/status.h"
 
 struct gw_api;
 struct gw_catalog;

@@ -3,14 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
+#include "common/json/json.h"
 #include "common/rpc/client/rpc_channel.h"
 #include "gateway/gw_access.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_bulk.h"
 #include "gateway/gw_media.h"
 #include "gateway/gw_problem.h"
-#include "gateway/json.h"
 
 /* A larger body is handed to the library with its memory rather than copied. */
 #define GW_REPLY_COPY_MAX 65536

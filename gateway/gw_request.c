@@ -3,8 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/arena.h"
-#include "common/clock.h"
+#include "common/base/arena.h"
+#include "common/base/clock.h"
 #include "common/rpc/client/rpc_channel.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"

@@ -14,9 +14,9 @@
 #ifndef GATEWAY_GW_REQUEST_H
 #define GATEWAY_GW_REQUEST_H
 
-#include "common/trace.h"
+#include "common/telemetry/trace.h"
 #include "gateway/gw_loop.h"
-#include "gateway/route.h"
+#include "gateway/route/route.h"
 
 #define GW_REQUEST_ID_MAX 128
 

@@ -1,8 +1,8 @@
 #include "gateway/gw_room.h"
 
-#include "common/admin.h"
-#include "common/clock.h"
-#include "common/descriptor.h"
+#include "common/base/clock.h"
+#include "common/service/descriptor.h"
+#include "common/telemetry/admin.h"
 #include "gateway/gw_conn.h"
 
 /* Of each loop: its listener, its epoll and how other threads wake it. */

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "common/arena.h"
-#include "common/spelling.h"
+#include "common/base/arena.h"
+#include "common/base/spelling.h"
 #include "google/api/http.pb-c.h"
 
 #define GW_RULES_SERVICE "google.api.Service"

@@ -8,8 +8,8 @@
 
 #include <stddef.h>
 
-#include "common/status.h"
-#include "gateway/schema.h"
+#include "common/base/status.h"
+#include "common/schema/schema.h"
 
 struct arena;
 

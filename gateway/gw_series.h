@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#include "common/metric.h"
-#include "common/status.h"
+#include "common/base/status.h"
+#include "common/telemetry/metric.h"
 
 /* Requests of a route, in the list of its method. */
 struct gw_http_series {

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/address.h"
-#include "common/clock.h"
-#include "common/conf.h"
+#include "common/base/address.h"
+#include "common/base/clock.h"
+#include "common/conf/conf.h"
 #include "common/rpc/net/rpc_peers.h"
 #include "gateway/gw_access.h"
 #include "gateway/gw_api.h"

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "common/status.h"
+#include "common/base/status.h"
 
 struct conf;
 struct gw_api;

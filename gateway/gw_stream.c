@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/status.h"
+#include "common/base/clock.h"
+#include "common/base/status.h"
 #include "gateway/gw_access.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_conn.h"

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/gw_head.h"
 #include "gateway/gw_patience.h"
 

@@ -1,6 +1,6 @@
 #include "gateway/gw_sweep.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "gateway/gw_conn.h"
 #include "gateway/gw_http2.h"
 #include "gateway/gw_tcp.h"

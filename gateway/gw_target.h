@@ -2,7 +2,7 @@
 #ifndef GATEWAY_GW_TARGET_H
 #define GATEWAY_GW_TARGET_H
 
-#include "gateway/route.h"
+#include "gateway/route/route.h"
 
 /*
  * Splits a target in origin form or in absolute form (RFC 9112 section 3.2.2);

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/log_limit.h"
+#include "common/base/clock.h"
 #include "common/rpc/client/rpc_channel.h"
 #include "common/rpc/net/rpc_tls.h"
-#include "common/telemetry.h"
-#include "common/trace_export.h"
+#include "common/telemetry/log_limit.h"
+#include "common/telemetry/telemetry.h"
+#include "common/telemetry/trace_export.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_catalog.h"
 #include "gateway/gw_metric.h"

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/status.h"
-#include "common/trace.h"
+#include "common/base/status.h"
+#include "common/telemetry/trace.h"
 
 struct gw_api;
 struct gw_catalog;

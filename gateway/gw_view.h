@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "gateway/route.h"
+#include "gateway/route/route.h"
 
 struct gw_offer;
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "gateway/gw_conn.h"
 #include "gateway/gw_request.h"
 #include "gateway/gw_tcp.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "integration/both.h"
 #include "integration/client.h"
 

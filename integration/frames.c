@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "common/buf.h"
-#include "common/clock.h"
+#include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "integration/wire.h"
 
 #define FRAMES_HEAD_BYTES 9

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "integration/scrape.h"
 #include "integration/stack.h"
 #include "tests/rpc_peer.h"

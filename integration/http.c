@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <curl/curl.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 #define HTTP_TIMEOUT_MS 60000
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "integration/load_impl.h"
 
 #define LOAD_MIX         8 /* requests of a round: one creates, three replace, four read */

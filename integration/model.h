@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 #define MODEL_USERS     8
 #define MODEL_ADDRESSES 12 /* more than users, so that one is always free */

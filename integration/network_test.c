@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "integration/json_get.h"
 #include "integration/proxy.h"
 #include "integration/stack.h"

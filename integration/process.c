@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 /* Below the range from which the system gives ports to outgoing connections. */
 #define PORT_FIRST      20000

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #define SCRAPE_PATIENCE_NS (30000 * CLOCK_NS_PER_MS)
 

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "build/gen/toy/shelf.pb-c.h"
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "common/rpc/server/rpc_server.h"
 #include "integration/http.h"
 #include "integration/process.h"

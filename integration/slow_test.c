@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "common/buf.h"
-#include "common/clock.h"
+#include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "integration/scrape.h"
 #include "integration/stack.h"
 

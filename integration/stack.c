@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #define STACK_PATIENCE_NS (30000 * CLOCK_NS_PER_MS)
 

@@ -12,8 +12,8 @@
 #include <curl/curl.h>
 #include <yajl/yajl_parse.h>
 
-#include "common/buf.h"
-#include "common/clock.h"
+#include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "integration/both.h"
 
 #define USERS           150000

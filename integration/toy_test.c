@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "build/gen/toy/toy.pb-c.h"
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "common/rpc/server/rpc_server.h"
 #include "integration/http.h"
 #include "integration/json_get.h"

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "build/gen/toy/toy.pb-c.h"
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "common/rpc/server/rpc_server.h"
 
 #define TOYD_TOYS 5 /* in the list, two a page */

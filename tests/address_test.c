@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/address.h"
+#include "common/base/address.h"
 #include "tests/netns.h"
 
 /* The address as it is printed, "none" when it can't be read. */

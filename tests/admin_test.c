@@ -15,10 +15,10 @@
 
 #include <cmocka.h>
 
-#include "common/address.h"
-#include "common/admin.h"
-#include "common/log.h"
-#include "common/metric.h"
+#include "common/base/address.h"
+#include "common/telemetry/admin.h"
+#include "common/telemetry/log.h"
+#include "common/telemetry/metric.h"
 
 #define ANSWER_MAX 65536
 

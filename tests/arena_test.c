@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 
 static int
 setup(void **state)

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 static void
 assert_buf(const struct buf *buf, const char *text)

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #define COLLECTOR_HEAD_MAX   8192
 #define COLLECTOR_PATIENCE_S 60

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 #define CONF_FIXTURE_TEXT_MAX  65536
 #define CONF_FIXTURE_WORDS_MAX 16

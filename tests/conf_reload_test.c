@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/status.h"
+#include "common/base/status.h"
 #include "tests/conf_fixture.h"
 
 /* What the reloads of a case came to. */

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "common/status.h"
+#include "common/base/status.h"
 #include "tests/conf_fixture.h"
 
 static void

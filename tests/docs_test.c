@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "common/conf.h"
-#include "common/telemetry.h"
+#include "common/conf/conf.h"
+#include "common/telemetry/telemetry.h"
 #include "gateway/gw_conf.h"
 #include "gateway/gw_metric.h"
 #include "services/accountd/accountd_conf.h"

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/gw_cache.h"
 
 #define ROUNDS   200

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "common/status.h"
+#include "common/base/status.h"
 #include "gateway/gw_guard.h"
 
 #define HEAD_MAX 256

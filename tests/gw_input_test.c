@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "account/v1/user.pb-c.h"
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_input.h"
 #include "tests/schema_file.h"

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #define S       (1000 * CLOCK_NS_PER_MS)
 #define TIMEOUT (30 * S)

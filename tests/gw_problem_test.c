@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
-#include "common/buf.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/schema/schema.h"
 #include "gateway/gw_problem.h"
-#include "gateway/schema.h"
 #include "tests/schema_file.h"
 
 static const char *

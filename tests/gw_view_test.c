@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "gateway/gw_api.h"
 #include "gateway/gw_offer.h"
 #include "gateway/gw_view.h"

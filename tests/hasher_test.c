@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
-#include "common/metric.h"
+#include "common/base/clock.h"
+#include "common/telemetry/metric.h"
 
 #define ITEMS_MAX 200
 

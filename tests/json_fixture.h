@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "gateway/schema.h"
+#include "common/schema/schema.h"
 #include "toy/toy.pb-c.h"
 
 struct arena;

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
-#include "gateway/json.h"
+#include "common/base/arena.h"
+#include "common/json/json.h"
 #include "tests/json_fixture.h"
 
 static void

@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
-#include "common/buf.h"
-#include "gateway/json.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/json/json.h"
 #include "mockvideo/rpc.pb-c.h"
 #include "tests/golden.h"
 #include "tests/schema_file.h"

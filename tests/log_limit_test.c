@@ -1,4 +1,4 @@
-#include "common/log_limit.h"
+#include "common/telemetry/log_limit.h"
 
 #include <pthread.h>
 #include <setjmp.h>

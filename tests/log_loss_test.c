@@ -14,7 +14,7 @@
 #include <cmocka.h>
 #include <yajl/yajl_tree.h>
 
-#include "common/log.h"
+#include "common/telemetry/log.h"
 
 #define LINES    100
 #define TEXT_MAX (1024 * 1024)

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "common/log.h"
+#include "common/telemetry/log.h"
 
 enum {
 	THREADS = 8,

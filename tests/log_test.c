@@ -16,8 +16,8 @@
 #include <cmocka.h>
 #include <yajl/yajl_tree.h>
 
-#include "common/log.h"
-#include "common/status.h"
+#include "common/base/status.h"
+#include "common/telemetry/log.h"
 
 #define TEXT_MAX (4 * 1024 * 1024)
 

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "common/buf.h"
-#include "common/metric.h"
+#include "common/base/buf.h"
+#include "common/telemetry/metric.h"
 
 enum {
 	CALLS,

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "services/accountd/store.h"
 
 static const uint8_t key[STORE_PAGE_KEY_BYTES] = {1, 2, 3};

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "common/process.h"
+#include "common/base/process.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define LEAK_CHECK 1

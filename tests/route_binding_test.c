@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/route.h"
+#include "gateway/route/route.h"
 #include "tests/schema_file.h"
 
 static int

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
-#include "gateway/route.h"
+#include "common/base/arena.h"
+#include "gateway/route/route.h"
 #include "tests/schema_file.h"
 
 #define GET_TOY  "toy.v1.ToyService/GetToy"

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/route_template.h"
+#include "gateway/route/route_template.h"
 
 /* The template as text: segments, then variables with what they span, then the verb. */
 static void

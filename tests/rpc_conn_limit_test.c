@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/net/rpc_transport.h"
 #include "tests/rpc_side.h"
 

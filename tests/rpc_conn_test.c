@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/net/rpc_transport.h"
 #include "tests/rpc_side.h"
 

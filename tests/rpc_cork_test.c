@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/client/rpc_channel.h"
 #include "common/rpc/net/rpc_transport.h"
 #include "tests/rpc_backend.h"

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
-#include "common/status.h"
+#include "common/base/arena.h"
+#include "common/base/status.h"
 
 static int
 set_up(void **state)

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/net/rpc_transport.h"
 #include "common/rpc/server/rpc_server.h"
 #include "tests/rpc_pool_fixture.h"

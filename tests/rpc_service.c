@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
-#include "common/clock.h"
+#include "common/base/arena.h"
+#include "common/base/clock.h"
 #include "tests/rpc_peer.h"
 
 struct service_held service_held = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {NULL}, 0};

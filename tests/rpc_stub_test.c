@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "common/rpc/client/rpc_sync.h"
 #include "common/rpc/net/rpc_transport.h"
 #include "tests/rpc_backend.h"

@@ -2,7 +2,7 @@
 #ifndef TESTS_SCHEMA_FILE_H
 #define TESTS_SCHEMA_FILE_H
 
-#include "gateway/schema.h"
+#include "common/schema/schema.h"
 
 #define SCHEMA_FILE_MOCKVIDEO "build/gen/mockvideo.pb"
 #define SCHEMA_FILE_TOY       "build/gen/toy.pb"

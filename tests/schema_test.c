@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 #include "account/v1/user.pb-c.h"
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "common/rpc/client/rpc_channel.h"
-#include "gateway/schema.h"
+#include "common/schema/schema.h"
 #include "google/protobuf/descriptor.pb-c.h"
 #include "tests/schema_file.h"
 #include "tests/toy/toy_sample.h"

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
-#include "gateway/schema.h"
+#include "common/base/arena.h"
+#include "common/schema/schema.h"
 #include "google/protobuf/descriptor.pb-c.h"
 #include "tests/schema_file.h"
 

@@ -1,4 +1,4 @@
-#include "common/spelling.h"
+#include "common/base/spelling.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

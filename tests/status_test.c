@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
-#include "common/status.h"
-#include "common/utf8.h"
+#include "common/base/arena.h"
+#include "common/base/status.h"
+#include "common/base/utf8.h"
 #include "mockvideo/rpc.pb-c.h"
 
 #define STATUS_ASSERT(name, number)                                                                \

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "tests/mariadb.h"
 #include "tests/store_suite.h"
 

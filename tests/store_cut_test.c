@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "tests/store_server.h"
 
 #define PACKET_HEAD 4

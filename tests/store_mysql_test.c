@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "tests/store_server.h"
 
 static struct store_server at;

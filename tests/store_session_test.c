@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "services/accountd/mysql_conn.h"
 #include "services/accountd/mysql_hosts.h"
 #include "services/accountd/mysql_login.h"

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 
 #define SUITE_SOON_S 60
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 
 #define SUITE_THREADS 8
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 
 #define SUITE_BULK 10000
 

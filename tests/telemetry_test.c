@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
-#include "common/buf.h"
-#include "common/log.h"
-#include "common/metric.h"
-#include "common/telemetry.h"
+#include "common/base/buf.h"
+#include "common/telemetry/log.h"
+#include "common/telemetry/metric.h"
+#include "common/telemetry/telemetry.h"
 
 static struct telemetry telemetry;
 

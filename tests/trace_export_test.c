@@ -12,9 +12,9 @@
 #include <cmocka.h>
 #include <yajl/yajl_tree.h>
 
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/trace_export.h"
+#include "common/base/clock.h"
+#include "common/telemetry/log.h"
+#include "common/telemetry/trace_export.h"
 #include "tests/collector.h"
 
 #define PARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

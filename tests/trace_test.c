@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "common/status.h"
-#include "common/trace.h"
+#include "common/base/status.h"
+#include "common/telemetry/trace.h"
 
 #define PARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

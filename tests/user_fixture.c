@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "common/log.h"
+#include "common/telemetry/log.h"
 
 struct user_service_options
 user_fixture_options(void)

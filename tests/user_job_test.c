@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 
 static struct arena *arena;
 static struct user_job job;

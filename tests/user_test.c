@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
-#include "common/status.h"
+#include "common/base/arena.h"
+#include "common/base/status.h"
 
 static const struct user sound = {
     .account_id = 1, .name = "Ada", .email = "ada@example.com", .role = USER_ROLE_ADMIN};

@@ -49,7 +49,7 @@ make_base() {
 	fi
 }
 
-version=$(sed -n 's/^#define MOCKVIDEO_VERSION "\(.*\)"$/\1/p' common/version.h)
+version=$(sed -n 's/^#define MOCKVIDEO_VERSION "\(.*\)"$/\1/p' common/base/version.h)
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 
 build_image() {

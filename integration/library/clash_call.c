@@ -1,6 +1,6 @@
 /* The part of clash.c that calls, with the library's headers. */
 #include <account/v1/user.pb-c.h>
-#include <common/arena.h>
+#include <common/base/arena.h>
 #include <common/rpc/client/rpc_stub.h>
 #include <common/rpc/net/rpc_transport.h>
 #include <stdio.h>

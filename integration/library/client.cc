@@ -1,6 +1,6 @@
 // A client in C++ of the installed library: client URL. Prints the user that it created, and deletes it.
 #include <account/v1/user.pb-c.h>
-#include <common/arena.h>
+#include <common/base/arena.h>
 #include <common/rpc/client/rpc_stub.h>
 #include <common/rpc/net/rpc_transport.h>
 

@@ -3,7 +3,7 @@
  * has no channel yet forks, then one that has. Prints "before", "child", "parent".
  */
 #include <account/v1/user.pb-c.h>
-#include <common/arena.h>
+#include <common/base/arena.h>
 #include <common/rpc/client/rpc_stub.h>
 #include <common/rpc/client/rpc_sync.h>
 #include <common/rpc/net/rpc_transport.h>

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/arena.h"
-#include "common/clock.h"
-#include "common/log.h"
+#include "common/base/arena.h"
+#include "common/base/clock.h"
+#include "common/telemetry/log.h"
 #include "services/accountd/store.h"
 
 #define SAMPLE_PASSWORD    "alksdf98423)*(&#"

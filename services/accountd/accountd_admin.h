@@ -2,7 +2,7 @@
 #ifndef ACCOUNTD_ADMIN_H
 #define ACCOUNTD_ADMIN_H
 
-#include "common/status.h"
+#include "common/base/status.h"
 #include "services/accountd/password.h"
 
 struct store;

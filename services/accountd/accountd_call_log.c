@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/trace.h"
+#include "common/base/clock.h"
+#include "common/telemetry/log.h"
+#include "common/telemetry/trace.h"
 
 bool
 accountd_call_is_unknown(const struct error *error)

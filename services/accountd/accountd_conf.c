@@ -3,9 +3,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "common/log.h"
-#include "common/telemetry.h"
-#include "common/version.h"
+#include "common/base/version.h"
+#include "common/telemetry/log.h"
+#include "common/telemetry/telemetry.h"
 #include "services/accountd/user_service.h"
 
 /* In the order of enum store_tls. */

@@ -1,8 +1,8 @@
-/* The configuration of accountd: its rows, by their index. See common/conf.h. */
+/* The configuration of accountd: its rows, by their index. See common/conf/conf.h. */
 #ifndef ACCOUNTD_CONF_H
 #define ACCOUNTD_CONF_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 enum accountd_conf {
 	ACCOUNTD_LISTEN,

@@ -1,8 +1,8 @@
-/* The metrics of accountd, beside those of common/telemetry.h: a row for each. See common/metric.h. */
+/* The metrics of accountd, beside those of common/telemetry/telemetry.h: a row for each. See common/telemetry/metric.h. */
 #ifndef ACCOUNTD_METRIC_H
 #define ACCOUNTD_METRIC_H
 
-#include "common/metric.h"
+#include "common/telemetry/metric.h"
 
 enum accountd_metric {
 	ACCOUNTD_CALL_DURATION,

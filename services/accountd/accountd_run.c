@@ -4,15 +4,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/admin.h"
-#include "common/clock.h"
-#include "common/descriptor.h"
-#include "common/log.h"
-#include "common/process.h"
+#include "common/base/clock.h"
+#include "common/base/process.h"
 #include "common/rpc/net/rpc_tls.h"
 #include "common/rpc/net/rpc_transport.h"
 #include "common/rpc/server/rpc_server.h"
-#include "common/telemetry.h"
+#include "common/service/descriptor.h"
+#include "common/telemetry/admin.h"
+#include "common/telemetry/log.h"
+#include "common/telemetry/telemetry.h"
 #include "services/accountd/accountd_conf.h"
 #include "services/accountd/accountd_start.h"
 #include "services/accountd/accountd_telemetry.h"

@@ -2,8 +2,8 @@
 #ifndef ACCOUNTD_RUN_H
 #define ACCOUNTD_RUN_H
 
-#include "common/conf.h"
-#include "common/status.h"
+#include "common/base/status.h"
+#include "common/conf/conf.h"
 #include "services/accountd/password.h"
 
 struct store;

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/admin.h"
 #include "common/rpc/net/rpc_listen_url.h"
+#include "common/telemetry/admin.h"
 #include "services/accountd/accountd_conf.h"
 
 static const char *const accountd_words[] = {

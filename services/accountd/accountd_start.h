@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/rpc/net/rpc_tls.h"
 #include "services/accountd/store.h"
 

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/log_limit.h"
+#include "common/base/clock.h"
 #include "common/rpc/net/rpc_tls.h"
 #include "common/rpc/server/rpc_server.h"
-#include "common/telemetry.h"
-#include "common/trace_export.h"
+#include "common/telemetry/log.h"
+#include "common/telemetry/log_limit.h"
+#include "common/telemetry/telemetry.h"
+#include "common/telemetry/trace_export.h"
 #include "services/accountd/accountd_call_log.h"
 #include "services/accountd/accountd_metric.h"
 #include "services/accountd/user_service.h"

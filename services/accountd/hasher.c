@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/metric.h"
+#include "common/base/clock.h"
+#include "common/telemetry/metric.h"
 
 #define HASHER_NICE         10
 #define HASHER_RETRY_MIN_MS 1000

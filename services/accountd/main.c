@@ -2,8 +2,8 @@
 #include <sodium.h>
 #include <stdio.h>
 
-#include "common/log.h"
-#include "common/process.h"
+#include "common/base/process.h"
+#include "common/telemetry/log.h"
 #include "services/accountd/accountd_admin.h"
 #include "services/accountd/accountd_conf.h"
 #include "services/accountd/accountd_run.h"

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "services/accountd/mysql_hosts.h"
 
 /* Of MySQL only, so not in MariaDB's header. */

@@ -9,7 +9,7 @@
 
 #include <mysql.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "services/accountd/mysql_conn.h"
 #include "services/accountd/mysql_tls.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "services/accountd/mysql_conn_impl.h"
 #include "services/accountd/mysql_hosts.h"
 #include "services/accountd/mysql_login.h"

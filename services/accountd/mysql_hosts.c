@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <time.h>
 
-#include "common/status.h"
+#include "common/base/status.h"
 
 #define MYSQL_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 

@@ -3,7 +3,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "services/accountd/store.h"
 
 #define PAGE_TOKEN_MAC_BYTES 16

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/arena.h"
-#include "common/clock.h"
+#include "common/base/arena.h"
+#include "common/base/clock.h"
 #include "services/accountd/store_impl.h"
 
 #define STORE_SQLITE         "sqlite:"

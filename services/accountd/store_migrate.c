@@ -1,7 +1,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "services/accountd/store_impl.h"
 #include "services/accountd/user_text.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "services/accountd/mysql_hosts.h"
 #include "services/accountd/mysql_login.h"
 #include "services/accountd/mysql_tls.h"

@@ -5,8 +5,8 @@
 #ifndef ACCOUNTD_STORE_MYSQL_H
 #define ACCOUNTD_STORE_MYSQL_H
 
-#include "common/arena.h"
-#include "common/buf.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
 #include "services/accountd/mysql_conn.h"
 #include "services/accountd/store_impl.h"
 

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "services/accountd/store_mysql.h"
 
 #define STORE_MYSQL_KEY_BATCH  500

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "services/accountd/store_mysql.h"
 
 #define STORE_MYSQL_LIST_MS 3600000

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #define STORE_SQLITE_BUSY_MS  5
 #define STORE_SQLITE_PROGRESS 1000 /* steps of SQLite's machine between looks at the clock */

@@ -7,8 +7,8 @@
 
 #include <sqlite3.h>
 
-#include "common/arena.h"
-#include "common/buf.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
 #include "services/accountd/store_impl.h"
 
 /* The statements that stay prepared. NULLs that are read are the original's. */

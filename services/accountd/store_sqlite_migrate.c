@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "services/accountd/store_sqlite.h"
 
 extern const unsigned char migration_sqlite_0001_tables[];

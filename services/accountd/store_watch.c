@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/clock.h"
-#include "common/log.h"
+#include "common/base/clock.h"
+#include "common/telemetry/log.h"
 #include "services/accountd/store.h"
 
 #define STORE_WATCH_INTERVAL_MS 1000

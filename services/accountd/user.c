@@ -5,8 +5,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "common/arena.h"
-#include "common/status.h"
+#include "common/base/arena.h"
+#include "common/base/status.h"
 #include "services/accountd/user_text.h"
 
 /* Where a field's faults are told. */

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "common/rpc/wire/rpc_envelope.h"
 #include "services/accountd/password.h"
 #include "services/accountd/user_message.h"

@@ -2,7 +2,7 @@
 
 #include <stdbool.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 
 struct user
 user_of_message(const Account__V1__User *message)

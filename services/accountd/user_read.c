@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "account/v1/user.pb-c.h"
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "services/accountd/page_token.h"
 #include "services/accountd/store_watch.h"
 #include "services/accountd/user_message.h"

@@ -1,7 +1,7 @@
 /* The way of a write: checked and hashed by the hasher, then written by a store worker. */
 #include <string.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "services/accountd/hasher.h"
 #include "services/accountd/user_job.h"
 #include "services/accountd/user_service_impl.h"

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/status.h"
+#include "common/base/status.h"
 #include "gateway/gw_guard.h"
 #include "tests/fuzz/framing_library.h"
 #include "tests/fuzz/framing_reference.h"

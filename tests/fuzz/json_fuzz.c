@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
-#include "common/buf.h"
-#include "gateway/json.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/json/json.h"
 #include "tests/schema_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
-#include "gateway/route.h"
+#include "common/base/arena.h"
+#include "gateway/route/route.h"
 #include "tests/schema_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

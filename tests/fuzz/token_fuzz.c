@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "services/accountd/page_token.h"
 #include "services/accountd/store.h"
 

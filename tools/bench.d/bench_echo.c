@@ -16,7 +16,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #define ECHO_BYTES     96 /* as a call of GetUser */
 #define ECHO_TIMES_MAX 1000000

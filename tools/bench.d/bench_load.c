@@ -34,7 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #define LOAD_ANSWER_MAX_BYTES 16384
 #define LOAD_PATIENCE_NS      (2000 * CLOCK_NS_PER_MS)

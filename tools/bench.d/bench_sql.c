@@ -17,8 +17,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/buf.h"
-#include "common/clock.h"
+#include "common/base/buf.h"
+#include "common/base/clock.h"
 
 #define SQL_TIMES_MAX 1000000
 

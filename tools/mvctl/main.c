@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/spelling.h"
 #include "common/rpc/net/rpc_transport.h"
-#include "common/spelling.h"
 #include "tools/mvctl/mvctl_commands.h"
 #include "tools/mvctl/mvctl_options.h"
 #include "tools/mvctl/mvctl_report.h"

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
-#include "common/buf.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
 #include "common/rpc/client/rpc_channel.h"
 #include "tools/mvctl/mvctl_method.h"
 #include "tools/mvctl/mvctl_options.h"

@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
-#include "common/buf.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
 #include "common/rpc/client/rpc_sync.h"
-#include "gateway/schema.h"
+#include "common/schema/schema.h"
 #include "tools/mvctl/mvctl_batch.h"
 #include "tools/mvctl/mvctl_commands.h"
 #include "tools/mvctl/mvctl_json.h"

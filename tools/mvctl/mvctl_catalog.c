@@ -3,8 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "common/arena.h"
-#include "common/spelling.h"
+#include "common/base/arena.h"
+#include "common/base/spelling.h"
 #include "tools/mvctl/mvctl_options.h"
 #include "tools/mvctl/mvctl_remote.h"
 #include "tools/mvctl/mvctl_report.h"

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
-#include "gateway/schema_option.h"
+#include "common/base/arena.h"
+#include "common/schema/schema_option.h"
 #include "google/api/field_behavior.pb-c.h"
 #include "tools/mvctl/mvctl_catalog.h"
 #include "tools/mvctl/mvctl_commands.h"

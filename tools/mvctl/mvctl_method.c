@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#include "common/arena.h"
-#include "common/buf.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/json/json.h"
 #include "common/rpc/client/rpc_channel.h"
-#include "gateway/json.h"
 #include "tools/mvctl/mvctl_catalog.h"
 #include "tools/mvctl/mvctl_options.h"
 #include "tools/mvctl/mvctl_report.h"

@@ -2,7 +2,7 @@
 #ifndef TOOLS_MVCTL_METHOD_H
 #define TOOLS_MVCTL_METHOD_H
 
-#include "common/status.h"
+#include "common/base/status.h"
 #include "tools/mvctl/mvctl_remote.h"
 
 struct arena;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/spelling.h"
-#include "common/version.h"
+#include "common/base/spelling.h"
+#include "common/base/version.h"
 #include "tools/mvctl/mvctl_report.h"
 
 #define MVCTL_ENDPOINT_DEFAULT "tcp://127.0.0.1:7001"

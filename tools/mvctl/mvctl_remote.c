@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "common/rpc/client/rpc_sync.h"
 #include "common/rpc/net/rpc_tls.h"
 #include "mockvideo/rpc.pb-c.h"

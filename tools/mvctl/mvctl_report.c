@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 __attribute__((format(printf, 1, 0))) static void
 mvctl_vwarn(const char *format, va_list args)

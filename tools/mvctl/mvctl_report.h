@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "common/status.h"
+#include "common/base/status.h"
 
 struct buf;
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/client/rpc_channel_internal.h"
 #include "common/rpc/net/rpc_fork.h"
 #include "common/rpc/net/rpc_tls_internal.h"

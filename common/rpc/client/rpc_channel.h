@@ -18,8 +18,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/base/status.h"
 #include "common/rpc/wire/rpc_metadata.h"
-#include "common/status.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/client/rpc_channel_internal.h"
 #include "common/rpc/net/rpc_fork.h"
 

@@ -1,8 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
-#include "common/clock.h"
+#include "common/base/arena.h"
+#include "common/base/clock.h"
 #include "common/rpc/client/rpc_channel_internal.h"
 #include "common/rpc/wire/rpc_text.h"
 

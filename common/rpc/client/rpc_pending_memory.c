@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "common/rpc/client/rpc_channel_internal.h"
 
 /* Spare calls and the memory of each that are kept. */

@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/client/rpc_channel_internal.h"
 
 /* An endpoint that was sent something and has been silent for so long is probed. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "common/rpc/client/rpc_sync.h"
 #include "common/rpc/net/rpc_fork.h"
 #include "common/rpc/wire/rpc_envelope.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/net/rpc_net_internal.h"
 #include "common/rpc/net/rpc_tls_session.h"
 

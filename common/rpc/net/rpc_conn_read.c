@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/net/rpc_net_internal.h"
 #include "common/rpc/net/rpc_tls_session.h"
 

@@ -6,7 +6,7 @@
 #ifndef COMMON_RPC_DIALER_H
 #define COMMON_RPC_DIALER_H
 
-#include "common/status.h"
+#include "common/base/status.h"
 
 struct rpc_dialer;
 struct rpc_net;

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "common/status.h"
+#include "common/base/status.h"
 
 /*
  * To be called before NNG is used for the first time, and each time that more is

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-#include "common/address.h"
-#include "common/status.h"
+#include "common/base/address.h"
+#include "common/base/status.h"
 
 #define RPC_LISTEN_URL_MAX 1024
 

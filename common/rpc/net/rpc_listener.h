@@ -2,7 +2,7 @@
 #ifndef COMMON_RPC_LISTENER_H
 #define COMMON_RPC_LISTENER_H
 
-#include "common/status.h"
+#include "common/base/status.h"
 
 struct rpc_listener;
 struct rpc_net;

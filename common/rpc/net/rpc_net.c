@@ -6,7 +6,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/net/rpc_net_internal.h"
 
 /* A connection that has not said within this what it is makes room when others come. */

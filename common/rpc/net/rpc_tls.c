@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/net/rpc_tls_internal.h"
 
 /* Failures are told so often at most: whoever can connect can make them. */

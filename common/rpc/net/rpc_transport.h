@@ -2,7 +2,7 @@
 #ifndef COMMON_RPC_TRANSPORT_H
 #define COMMON_RPC_TRANSPORT_H
 
-#include "common/status.h"
+#include "common/base/status.h"
 
 #ifdef __cplusplus
 extern "C" {

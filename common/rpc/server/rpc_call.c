@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
-#include "common/clock.h"
+#include "common/base/arena.h"
+#include "common/base/clock.h"
 #include "common/rpc/server/rpc_server_internal.h"
 #include "common/rpc/wire/rpc_text.h"
 

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/server/rpc_server_internal.h"
 
 /* When a client that was refused for want of memory is to come again. */

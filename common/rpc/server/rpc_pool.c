@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/server/rpc_queue.h"
 #include "common/rpc/server/rpc_server_internal.h"
 

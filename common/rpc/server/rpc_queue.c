@@ -1,6 +1,6 @@
 #include "common/rpc/server/rpc_queue.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/rpc/server/rpc_server_internal.h"
 
 /* How slowly the measured times follow what is worse than they say: by an eighth. */

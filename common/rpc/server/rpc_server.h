@@ -21,8 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/status.h"
 #include "common/rpc/net/rpc_net.h"
-#include "common/status.h"
 
 struct arena;
 struct rpc_call;

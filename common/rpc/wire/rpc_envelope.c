@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
-#include "common/arena.h"
-#include "common/status.h"
-#include "common/utf8.h"
+#include "common/base/arena.h"
+#include "common/base/status.h"
+#include "common/base/utf8.h"
 
 #define ROW(name, number)                                                                          \
 	static_assert((int)STATUS_##name == (int)MOCKVIDEO__RPC__V1__CODE__##name,                 \

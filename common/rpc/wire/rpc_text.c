@@ -1,6 +1,6 @@
 #include "common/rpc/wire/rpc_text.h"
 
-#include "common/utf8.h"
+#include "common/base/utf8.h"
 
 bool
 rpc_text_check(const ProtobufCMessageDescriptor *type, struct rpc_span packed,
