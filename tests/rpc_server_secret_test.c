@@ -36,7 +36,8 @@ enum ask {
 	ASK_UNKNOWN, /* no method of that name */
 	ASK_HALF,    /* the connection ends in the middle of the request */
 	ASK_LEAVE,   /* ... and with the request in a queue */
-	ASK_COUNT
+	ASK_COUNT,
+	ASK_STAY = ASK_COUNT /* as ASK_LEAVE, but the connection stays open */
 };
 
 /* To the client: one struct for each request, and a byte back when it is done. */
@@ -101,9 +102,10 @@ put_call(uint8_t *at, const char *method, const struct order *order, uint32_t ti
 static size_t
 put_body(uint8_t *body, const struct order *order)
 {
-	static const char *const methods[ASK_COUNT] = {[ASK_FAIL] = "test.v1.Test/Fail",
+	static const char *const methods[ASK_COUNT + 1] = {[ASK_FAIL] = "test.v1.Test/Fail",
 	    [ASK_REFUSED] = "test.v1.Test/Refused",
 	    [ASK_LEAVE] = "test.v1.Test/Queue",
+	    [ASK_STAY] = "test.v1.Test/Queue",
 	    [ASK_UNKNOWN] = "test.v1.Test/None"};
 	const char *method = methods[order->ask] == NULL ? METHOD : methods[order->ask];
 	struct order large = *order;
@@ -135,7 +137,7 @@ serve_orders(void)
 		bare_greet(fd, RPC_ROLE_REQ);
 		bare_send(fd, head, sizeof(head));
 		bare_send(fd, body, order.ask == ASK_HALF ? len - 3 : len);
-		if (order.ask != ASK_HALF && order.ask != ASK_LEAVE) {
+		if (order.ask != ASK_HALF && order.ask != ASK_LEAVE && order.ask != ASK_STAY) {
 			bare_skip(fd);
 		}
 		if (write(answers[1], "", 1) != 1) {
@@ -301,7 +303,7 @@ a_secret_is_found_while_its_request_waits(void **state)
 	assert_int_equal(rpc_pool_start(&pool, &pool_options, &error), STATUS_OK);
 	server = open_server();
 	pthread_mutex_lock(&gate);
-	order(server, ASK_LEAVE, 0);
+	order(server, ASK_STAY, 0);
 	while (rpc_server_in_flight(server) == 0) {
 		usleep(1000);
 	}
