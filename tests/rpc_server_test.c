@@ -362,6 +362,9 @@ an_answer_for_which_there_is_no_room_becomes_an_error(void **state)
 	assert_int_equal(batch->replies[0]->status->code, STATUS_RESOURCE_EXHAUSTED);
 	assert_string_equal(batch->replies[0]->status->reason, "OUT_OF_MEMORY");
 	assert_null(batch->replies[1]->status);
+	/* Nor is it counted as answered. */
+	assert_int_equal(atomic_load(&service_observed[STATUS_RESOURCE_EXHAUSTED]), 1);
+	assert_int_equal(atomic_load(&service_observed[STATUS_OK]), 1);
 	peer_free(batch);
 	peer_close(peer);
 }

@@ -70,9 +70,16 @@ start_fail(struct rpc_call *call, void *closure)
 static void
 start_metadata(struct rpc_call *call, void *closure)
 {
-	const char *principal = rpc_call_metadata(call, "principal");
+	size_t used = arena_used(rpc_call_arena(call));
+	bool named = rpc_call_has_metadata(call, "principal");
+	const char *principal;
 
 	(void)closure;
+	/* To know whether there is one takes no memory, which there may not be. */
+	assert(arena_used(rpc_call_arena(call)) == used);
+	principal = rpc_call_metadata(call, "principal");
+	assert(named == (principal != NULL));
+	assert(!rpc_call_has_metadata(call, "principa"));
 	assert(rpc_call_metadata(call, "principa") == NULL);
 	service_answer(call, principal == NULL ? "(none)" : principal);
 }

@@ -24,6 +24,11 @@ struct rpc_unpacker {
 
 static const struct error rpc_no_error;
 
+/* What is observed of a call whose answer there was no memory for. */
+static const struct error rpc_error_no_memory = {.code = STATUS_RESOURCE_EXHAUSTED,
+    .reason = "OUT_OF_MEMORY",
+    .message = "no memory for the answer"};
+
 /* RESOURCE_EXHAUSTED "no memory for the answer" OUT_OF_MEMORY, as part of a packed ReplyBatch. */
 static const char rpc_reply_no_memory[] = "\x0a\x2d\x0a\x2b\x08\x08"
 					  "\x12\x18"
@@ -145,14 +150,26 @@ rpc_call_waited_ns(const struct rpc_call *call)
 	return call->waited ? call->waited_ns : -1;
 }
 
+/* data NULL: there is none. */
+static struct rpc_span
+rpc_call_find_metadata(const struct rpc_call *call, const char *key)
+{
+	return call->view.metadata_count > 0 && call->view.fault == NULL
+		   ? rpc_call_view_metadata(&call->view, key)
+		   : (struct rpc_span){NULL, 0};
+}
+
+bool
+rpc_call_has_metadata(const struct rpc_call *call, const char *key)
+{
+	return rpc_call_find_metadata(call, key).data != NULL;
+}
+
 const char *
 rpc_call_metadata(const struct rpc_call *call, const char *key)
 {
-	struct rpc_span value = {NULL, 0};
+	struct rpc_span value = rpc_call_find_metadata(call, key);
 
-	if (call->view.metadata_count > 0 && call->view.fault == NULL) {
-		value = rpc_call_view_metadata(&call->view, key);
-	}
 	return value.data == NULL ? NULL : arena_strndup(call->arena, value.data, value.len);
 }
 
@@ -245,7 +262,8 @@ rpc_call_reply_alloc(struct rpc_call *call, size_t size)
 	return message->reply == NULL ? NULL : message->reply->data;
 }
 
-static void
+/* False without memory: the call is answered with rpc_error_no_memory then. */
+static bool
 rpc_call_reply(struct rpc_call *call, enum rpc_reply_field field, const ProtobufCMessage *answer)
 {
 	uint8_t head[RPC_REPLY_HEAD_MAX];
@@ -256,11 +274,12 @@ rpc_call_reply(struct rpc_call *call, enum rpc_reply_field field, const Protobuf
 	if (bytes == NULL) {
 		call->reply.data = (const uint8_t *)rpc_reply_no_memory;
 		call->reply.len = sizeof(rpc_reply_no_memory) - 1;
-		return;
+		return false;
 	}
 	memcpy(bytes, head, head_len);
 	protobuf_c_message_pack(answer, bytes + head_len);
 	call->reply = (struct rpc_span){bytes, head_len + len};
+	return true;
 }
 
 static void
@@ -280,16 +299,22 @@ void
 rpc_call_finish(struct rpc_call *call, const ProtobufCMessage *response)
 {
 	assert(response != NULL && response->descriptor == call->method->output);
-	rpc_call_reply(call, RPC_REPLY_RESPONSE, response);
-	rpc_call_end(call, &rpc_no_error);
+	rpc_call_end(call, rpc_call_reply(call, RPC_REPLY_RESPONSE, response)
+			       ? &rpc_no_error
+			       : &rpc_error_no_memory);
 }
 
 void
 rpc_call_fail(struct rpc_call *call, const struct error *error)
 {
+	const Mockvideo__Rpc__V1__Status *status = rpc_status_of_error(call->arena, error);
+	bool told;
+
 	assert(error->code != STATUS_OK);
-	rpc_call_reply(call, RPC_REPLY_STATUS, &rpc_status_of_error(call->arena, error)->base);
-	rpc_call_end(call, error);
+	/* Without memory the status is another one than that of the error. */
+	told = rpc_call_reply(call, RPC_REPLY_STATUS, &status->base) &&
+	       (int)status->code == (int)error->code;
+	rpc_call_end(call, told ? error : &rpc_error_no_memory);
 }
 
 bool

@@ -15,7 +15,7 @@ rpc_intercept_principal(struct rpc_call *call, void *closure)
 	struct error error;
 
 	(void)closure;
-	if (trusted == NULL || trusted[0] == '\0' || rpc_call_metadata(call, "principal") == NULL) {
+	if (trusted == NULL || trusted[0] == '\0' || !rpc_call_has_metadata(call, "principal")) {
 		return true;
 	}
 	refusal = rpc_conn_refusal(call->message->session->conn, trusted);

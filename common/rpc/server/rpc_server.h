@@ -194,7 +194,13 @@ const struct rpc_method *rpc_call_method(const struct rpc_call *call);
 struct arena *rpc_call_arena(struct rpc_call *call);
 int64_t rpc_call_deadline_ns(const struct rpc_call *call); /* on clock_now_ns */
 int64_t rpc_call_received_ns(const struct rpc_call *call);
-const char *rpc_call_metadata(const struct rpc_call *call, const char *key); /* or NULL */
+
+/*
+ * Whether the call has metadata of that key, and its value. NULL: it has none, or
+ * there is no memory for it; so what is decided by metadata asks for the former.
+ */
+bool rpc_call_has_metadata(const struct rpc_call *call, const char *key);
+const char *rpc_call_metadata(const struct rpc_call *call, const char *key);
 
 /* How long the call has waited in queues of rpc_pool; -1 when it was in none. */
 int64_t rpc_call_waited_ns(const struct rpc_call *call);
