@@ -1,4 +1,4 @@
-/* Clients in Go and Python, with those languages' own libraries, call accountd. */
+/* Clients in Go, Python and C, with those languages' own libraries, call accountd. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -55,6 +55,33 @@ a_python_client_calls_accountd(void **state)
 	run_client("python");
 }
 
+/* NNG's own REQ socket. */
+static void
+plain_nng_calls_accountd(void **state)
+{
+	struct http *http = http_new(stack.url);
+	const struct http_answer *answer;
+	char url[64];
+	char out[4096];
+	const char *found[] = {"integration/interop/run", "c", url, NULL, NULL};
+	char id[32];
+
+	(void)state;
+	snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", stack.accountd_ports[0]);
+	answer = http_send(http, "POST /users", NULL,
+	    "{\"accountid\":1,\"name\":\"Plain\",\"email\":\"plain@example.com\","
+	    "\"role\":1,\"password\":\"p\"}");
+	assert_int_equal(answer->status, 201);
+	snprintf(id, sizeof(id), "%s", strrchr(http_header(answer, "Location"), '/') + 1);
+	found[3] = id;
+	assert_int_equal(process_run(found, out, sizeof(out)), 0);
+	assert_string_equal(out, "Plain <plain@example.com>\n");
+	found[3] = "999999";
+	assert_int_equal(process_run(found, out, sizeof(out)), 1);
+	assert_string_equal(out, "user 999999 not found\n");
+	http_free(&http);
+}
+
 static int
 start(void **state)
 {
@@ -76,6 +103,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_go_client_calls_accountd),
 	    cmocka_unit_test(a_python_client_calls_accountd),
+	    cmocka_unit_test(plain_nng_calls_accountd),
 	    cmocka_unit_test(the_system_stops_cleanly),
 	};
 	int failed = cmocka_run_group_tests(tests, start, NULL);
