@@ -199,14 +199,14 @@ run(void *worker, struct rpc_call **calls, size_t count)
 	}
 }
 
-static enum rpc_before
+static bool
 refuse(struct rpc_call *call, void *closure)
 {
 	if (strcmp(rpc_call_method(call)->name, "test.v1.Test/Refused") != 0) {
-		return RPC_BEFORE_PASS;
+		return true;
 	}
 	start_fail(call, closure);
-	return RPC_BEFORE_FAILED;
+	return false;
 }
 
 static struct rpc_server *
@@ -221,7 +221,7 @@ open_server(void)
 	}
 	static const struct rpc_method methods[] = {ROW("Secret", start_echo),
 	    ROW("Fail", start_fail), ROW("Refused", start_fail), ROW("Queue", start_queue)};
-	static const struct rpc_interceptor interceptors[] = {{"refuse", refuse, NULL, NULL}};
+	static const struct rpc_interceptor interceptors[] = {{"refuse", refuse, NULL}};
 	const struct rpc_server_options options = {
 	    .listen = "tcp://127.0.0.1:0",
 	    .methods = methods,

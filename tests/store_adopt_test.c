@@ -15,7 +15,7 @@
 
 static struct mariadb mariadb;
 static struct error error;
-static struct store_options options;
+static struct sql_options options;
 static char database[32];
 
 static void
@@ -99,13 +99,13 @@ static enum status_code
 test_migrate(void (*tell)(const char *line),
     bool (*hash)(const char *password, char *out, void *closure), void *closure)
 {
-	struct store *store;
+	struct sql_db *store;
 	enum status_code code;
 
 	memset(&error, 0, sizeof(error));
 	store_suite_assert_ok(store_open(&store, &options, &error), &error);
 	code = store_migrate(store, tell, hash, closure, &error);
-	store_close(&store);
+	sql_close(&store);
 	return code;
 }
 
@@ -215,8 +215,8 @@ tables_of_another_engine_and_format_are_adopted(void **state)
 static void
 an_adopted_user_is_read_and_written(void **state)
 {
-	struct store *store;
-	struct store_conn *conn;
+	struct sql_db *store;
+	struct sql_conn *conn;
 	struct store_write write = store_suite_create("new", "MICKEY@email.com");
 	struct arena *arena = arena_new(0);
 	int64_t ids[] = {5, 6, 3};
@@ -226,7 +226,7 @@ an_adopted_user_is_read_and_written(void **state)
 	test_original("utf8mb4", "");
 	test_sql(original_rows);
 	store = store_suite_open(&options);
-	conn = store_conn_open(store);
+	conn = sql_conn_open(store);
 	store_suite_assert_ok(
 	    store_user_get(conn, store_suite_soon(), ids, 3, arena, users, &error), &error);
 	assert_int_equal(users[0].account_id, 0);
@@ -238,8 +238,8 @@ an_adopted_user_is_read_and_written(void **state)
 	assert_int_equal(write.outcome, STORE_DUPLICATE);
 	assert_true(store_suite_created(conn, "\xf0\x9f\x8d\x8b", "\xf0\x9f\x8d\x8b@x") > 40);
 	arena_free(&arena);
-	store_conn_close(&conn);
-	store_close(&store);
+	sql_conn_close(&conn);
+	sql_close(&store);
 }
 
 /* As if killed after each step's work and before it was noted. */
@@ -348,7 +348,7 @@ main(void)
 		mariadb_stop(&mariadb);
 		return 1;
 	}
-	options = (struct store_options){.url = "mysql",
+	options = (struct sql_options){.url = "mysql",
 	    .host = MARIADB_HOST,
 	    .port = mariadb.port,
 	    .user = MARIADB_USER,

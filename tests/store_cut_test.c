@@ -159,8 +159,8 @@ proxy_run(void *closure)
 	return NULL;
 }
 
-static struct store *store;
-static struct store_conn *conn;
+static struct sql_db *store;
+static struct sql_conn *conn;
 static int64_t ids[3];
 
 /* Three users, and a connection through the proxy that does not cut yet. */
@@ -169,7 +169,7 @@ test_setup(void **state)
 {
 	static const char *const emails[] = {"a@x", "b@x", "c@x"};
 	char host[32];
-	struct store_options options;
+	struct sql_options options;
 
 	(void)state;
 	store_server_open(&at);
@@ -181,8 +181,8 @@ test_setup(void **state)
 	snprintf(host, sizeof(host), "127.0.0.1:%u", proxy.port);
 	options = store_server_options(&at, host);
 	store_suite_assert_ok(store_open(&store, &options, &at.error), &at.error);
-	conn = store_conn_open(store);
-	store_suite_assert_ok(store_ping(conn, store_suite_soon(), &at.error), &at.error);
+	conn = sql_conn_open(store);
+	store_suite_assert_ok(sql_ping(conn, store_suite_soon(), &at.error), &at.error);
 	return 0;
 }
 
@@ -190,8 +190,8 @@ static int
 test_teardown(void **state)
 {
 	(void)state;
-	store_conn_close(&conn);
-	store_close(&store);
+	sql_conn_close(&conn);
+	sql_close(&store);
 	pthread_join(proxy.from_client, NULL);
 	close(proxy.listener);
 	store_server_close(&at);
@@ -275,9 +275,10 @@ a_version_that_was_cut_off_is_not_none(void **state)
 {
 	(void)state;
 	atomic_store(&proxy.rows_max, 0);
-	test_expect_cut(store_check_schema(conn, store_suite_soon(), &at.error));
+	test_expect_cut(sql_check_schema(conn, store_suite_soon(), &store_schema, &at.error));
 	atomic_store(&proxy.rows_max, NO_LIMIT);
-	store_suite_assert_ok(store_check_schema(conn, store_suite_soon(), &at.error), &at.error);
+	store_suite_assert_ok(
+	    sql_check_schema(conn, store_suite_soon(), &store_schema, &at.error), &at.error);
 }
 
 #define TEST_CASE(name) cmocka_unit_test_setup_teardown(name, test_setup, test_teardown)

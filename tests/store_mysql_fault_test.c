@@ -61,7 +61,7 @@ a_database_that_is_away_is_told_and_found_again(void **state)
 	assert_int_equal(
 	    store_server_write(&at, store_suite_soon(), &write, 1), STATUS_UNAVAILABLE);
 	assert_string_equal(at.error.reason, "STORE_UNAVAILABLE");
-	assert_int_equal(store_ping(at.conn, store_suite_soon(), &at.error), STATUS_UNAVAILABLE);
+	assert_int_equal(sql_ping(at.conn, store_suite_soon(), &at.error), STATUS_UNAVAILABLE);
 	assert_true(mariadb_start(&at.mariadb));
 	store_suite_assert_ok(test_get(store_suite_soon(), id, &found), &at.error);
 	assert_int_equal(found, id);
@@ -101,7 +101,7 @@ a_server_that_hangs_costs_no_more_than_the_deadline(void **state)
 	assert_int_equal(
 	    store_server_write(&at, store_server_in_ms(200), two, 2), STATUS_DEADLINE_EXCEEDED);
 	assert_int_equal(
-	    store_ping(at.conn, store_server_in_ms(200), &at.error), STATUS_DEADLINE_EXCEEDED);
+	    sql_ping(at.conn, store_server_in_ms(200), &at.error), STATUS_DEADLINE_EXCEEDED);
 	mariadb_resume(&at.mariadb);
 	store_suite_created(at.conn, "e", "e@x");
 	mariadb_pause(&at.mariadb);
@@ -206,7 +206,7 @@ static void *
 test_writer_run(void *closure)
 {
 	struct test_writer *writer = closure;
-	struct store_conn *by = store_conn_open(at.store);
+	struct sql_conn *by = sql_conn_open(at.store);
 	struct store_write writes[2];
 	char emails[2][48];
 	struct error mine = {.code = STATUS_OK};
@@ -223,7 +223,7 @@ test_writer_run(void *closure)
 		atomic_fetch_add(&test_written, 1);
 	}
 	writer->unknown = mine.reason != NULL && strcmp(mine.reason, "OUTCOME_UNKNOWN") == 0;
-	store_conn_close(&by);
+	sql_conn_close(&by);
 	return NULL;
 }
 

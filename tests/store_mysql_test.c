@@ -34,7 +34,7 @@ static void
 it_is_not_embedded(void **state)
 {
 	(void)state;
-	assert_false(store_is_embedded(at.store));
+	assert_false(sql_is_embedded(at.store));
 }
 
 static void
@@ -47,8 +47,8 @@ ids_are_right_where_the_server_gives_every_third(void **state)
 	(void)state;
 	store_server_sql(
 	    &at, "SET GLOBAL auto_increment_increment = 3; SET GLOBAL auto_increment_offset = 2");
-	store_conn_close(&at.conn);
-	at.conn = store_conn_open(at.store);
+	sql_conn_close(&at.conn);
+	at.conn = sql_conn_open(at.store);
 	for (int i = 0; i < 100; i++) {
 		snprintf(emails[i], sizeof(emails[i]), "u%d@x", i);
 		writes[i] = store_suite_create("u", emails[i]);
@@ -101,19 +101,19 @@ test_listen(unsigned *port, bool listening)
 static enum status_code
 test_ping_hosts(const char *hosts, int64_t deadline_ns)
 {
-	const struct store_options options = store_server_options(&at, hosts);
-	struct store *other;
-	struct store_conn *by;
+	const struct sql_options options = store_server_options(&at, hosts);
+	struct sql_db *other;
+	struct sql_conn *by;
 	enum status_code code;
 
 	store_suite_assert_ok(store_open(&other, &options, &at.error), &at.error);
-	by = store_conn_open(other);
-	code = store_ping(by, deadline_ns, &at.error);
+	by = sql_conn_open(other);
+	code = sql_ping(by, deadline_ns, &at.error);
 	if (code == STATUS_OK) {
-		code = store_ping(by, deadline_ns, &at.error);
+		code = sql_ping(by, deadline_ns, &at.error);
 	}
-	store_conn_close(&by);
-	store_close(&other);
+	sql_conn_close(&by);
+	sql_close(&other);
 	return code;
 }
 
@@ -146,8 +146,8 @@ a_host_that_can_not_be_is_told_at_once(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-		const struct store_options options = store_server_options(&at, hosts[i]);
-		struct store *other;
+		const struct sql_options options = store_server_options(&at, hosts[i]);
+		struct sql_db *other;
 
 		assert_int_equal(store_open(&other, &options, &at.error), STATUS_INVALID_ARGUMENT);
 		assert_null(other);
@@ -158,29 +158,29 @@ a_host_that_can_not_be_is_told_at_once(void **state)
 static void
 a_wrong_password_is_told_to_the_log_alone(void **state)
 {
-	struct store_options options = store_server_options(&at, MARIADB_HOST);
-	struct store *other;
-	struct store_conn *by;
+	struct sql_options options = store_server_options(&at, MARIADB_HOST);
+	struct sql_db *other;
+	struct sql_conn *by;
 
 	(void)state;
 	options.password = "wrong";
 	store_suite_assert_ok(store_open(&other, &options, &at.error), &at.error);
-	by = store_conn_open(other);
-	assert_int_equal(store_ping(by, store_suite_soon(), &at.error), STATUS_UNAVAILABLE);
+	by = sql_conn_open(other);
+	assert_int_equal(sql_ping(by, store_suite_soon(), &at.error), STATUS_UNAVAILABLE);
 	assert_non_null(strstr(at.error.detail, "1045"));
 	assert_null(strstr(at.error.message, MARIADB_USER));
 	assert_null(strstr(at.error.detail, "wrong"));
-	store_conn_close(&by);
-	store_close(&other);
+	sql_conn_close(&by);
+	sql_close(&other);
 }
 
 static void
 a_read_only_server_takes_no_write_until_it_does(void **state)
 {
-	struct store_options options = store_server_options(&at, MARIADB_HOST);
+	struct sql_options options = store_server_options(&at, MARIADB_HOST);
 	struct store_write write = store_suite_create("a", "a@x");
-	struct store *other;
-	struct store_conn *by;
+	struct sql_db *other;
+	struct sql_conn *by;
 
 	(void)state;
 	store_server_sql(&at, "CREATE USER IF NOT EXISTS plain@'%'; GRANT ALL ON " MARIADB_DATABASE
@@ -188,41 +188,44 @@ a_read_only_server_takes_no_write_until_it_does(void **state)
 	options.user = "plain";
 	options.password = "";
 	store_suite_assert_ok(store_open(&other, &options, &at.error), &at.error);
-	by = store_conn_open(other);
+	by = sql_conn_open(other);
 	assert_int_equal(
 	    store_user_write(by, store_suite_soon(), &write, 1, &at.error), STATUS_UNAVAILABLE);
 	assert_string_equal(at.error.reason, "STORE_UNAVAILABLE");
 	assert_int_equal(store_suite_count(by), 0);
-	assert_int_equal(store_refusal(other), STORE_CAUSE_READ_ONLY);
-	store_suite_assert_ok(store_check_tables(by, store_suite_soon(), &at.error), &at.error);
-	assert_int_equal(store_check_writes(by, store_suite_soon(), &at.error), STATUS_UNAVAILABLE);
+	assert_int_equal(sql_refusal(other), SQL_CAUSE_READ_ONLY);
+	store_suite_assert_ok(
+	    sql_check_tables(by, store_suite_soon(), &store_checks, &at.error), &at.error);
+	assert_int_equal(
+	    sql_check_writes(by, store_suite_soon(), &store_checks, &at.error), STATUS_UNAVAILABLE);
 	assert_non_null(strstr(at.error.detail, "1290"));
-	assert_int_equal(store_refusal(other), STORE_CAUSE_READ_ONLY);
+	assert_int_equal(sql_refusal(other), SQL_CAUSE_READ_ONLY);
 	store_server_sql(&at, "SET GLOBAL read_only = 0");
-	store_suite_assert_ok(store_check_writes(by, store_suite_soon(), &at.error), &at.error);
-	assert_int_equal(store_refusal(other), STORE_CAUSE_NONE);
+	store_suite_assert_ok(
+	    sql_check_writes(by, store_suite_soon(), &store_checks, &at.error), &at.error);
+	assert_int_equal(sql_refusal(other), SQL_CAUSE_NONE);
 	store_suite_assert_ok(
 	    store_user_write(by, store_suite_soon(), &write, 1, &at.error), &at.error);
 	assert_int_equal(store_suite_count(by), 1);
-	store_conn_close(&by);
-	store_close(&other);
+	sql_conn_close(&by);
+	sql_close(&other);
 }
 
 static void
 a_write_goes_on_to_the_host_that_takes_it(void **state)
 {
 	struct mariadb second = {.port = 0};
-	struct store_options options = store_server_options(&at, MARIADB_HOST);
+	struct sql_options options = store_server_options(&at, MARIADB_HOST);
 	struct store_write write = store_suite_create("a", "a@x");
-	struct store *other;
-	struct store_conn *by;
+	struct sql_db *other;
+	struct sql_conn *by;
 	char hosts[64];
 
 	(void)state;
 	assert_true(mariadb_start(&second));
 	options.port = second.port;
 	other = store_suite_open(&options);
-	store_close(&other);
+	sql_close(&other);
 	snprintf(hosts, sizeof(hosts), "127.0.0.1:%u,127.0.0.1:%u", at.mariadb.port, second.port);
 	store_server_sql(&at, "CREATE USER IF NOT EXISTS plain@'%'; GRANT ALL ON " MARIADB_DATABASE
 			      ".* TO plain@'%'; SET GLOBAL read_only = 1");
@@ -232,14 +235,14 @@ a_write_goes_on_to_the_host_that_takes_it(void **state)
 	options.user = "plain";
 	options.password = "";
 	store_suite_assert_ok(store_open(&other, &options, &at.error), &at.error);
-	by = store_conn_open(other);
+	by = sql_conn_open(other);
 	store_suite_assert_ok(
 	    store_user_write(by, store_suite_soon(), &write, 1, &at.error), &at.error);
 	store_server_sql(&at, "SET GLOBAL read_only = 0");
 	assert_int_equal(store_suite_count(by), 1);
 	assert_int_equal(store_suite_count(at.conn), 0);
-	store_conn_close(&by);
-	store_close(&other);
+	sql_conn_close(&by);
+	sql_close(&other);
 	mariadb_stop(&second);
 }
 
@@ -247,9 +250,9 @@ a_write_goes_on_to_the_host_that_takes_it(void **state)
 static void
 a_server_that_became_read_only_refuses_changes(void **state)
 {
-	struct store_options options = store_server_options(&at, MARIADB_HOST);
-	struct store *other;
-	struct store_conn *by;
+	struct sql_options options = store_server_options(&at, MARIADB_HOST);
+	struct sql_db *other;
+	struct sql_conn *by;
 
 	(void)state;
 	store_server_sql(&at, "CREATE USER IF NOT EXISTS plain@'%'; GRANT ALL ON " MARIADB_DATABASE
@@ -257,23 +260,25 @@ a_server_that_became_read_only_refuses_changes(void **state)
 	options.user = "plain";
 	options.password = "";
 	store_suite_assert_ok(store_open(&other, &options, &at.error), &at.error);
-	by = store_conn_open(other);
-	store_suite_assert_ok(store_check_writes(by, store_suite_soon(), &at.error), &at.error);
+	by = sql_conn_open(other);
+	store_suite_assert_ok(
+	    sql_check_writes(by, store_suite_soon(), &store_checks, &at.error), &at.error);
 	store_server_sql(&at, "SET GLOBAL read_only = 1");
-	assert_int_equal(store_check_writes(by, store_suite_soon(), &at.error), STATUS_UNAVAILABLE);
-	assert_int_equal(store_refusal(other), STORE_CAUSE_READ_ONLY);
+	assert_int_equal(
+	    sql_check_writes(by, store_suite_soon(), &store_checks, &at.error), STATUS_UNAVAILABLE);
+	assert_int_equal(sql_refusal(other), SQL_CAUSE_READ_ONLY);
 	store_server_sql(&at, "SET GLOBAL read_only = 0");
-	store_conn_close(&by);
-	store_close(&other);
+	sql_conn_close(&by);
+	sql_close(&other);
 }
 
 /* So is a right that was taken away. */
 static void
 a_user_who_may_not_change_rows_refuses_changes(void **state)
 {
-	struct store_options options = store_server_options(&at, MARIADB_HOST);
-	struct store *other;
-	struct store_conn *by;
+	struct sql_options options = store_server_options(&at, MARIADB_HOST);
+	struct sql_db *other;
+	struct sql_conn *by;
 
 	(void)state;
 	store_server_sql(&at,
@@ -282,13 +287,15 @@ a_user_who_may_not_change_rows_refuses_changes(void **state)
 	options.user = "reader";
 	options.password = "";
 	store_suite_assert_ok(store_open(&other, &options, &at.error), &at.error);
-	by = store_conn_open(other);
-	store_suite_assert_ok(store_check_tables(by, store_suite_soon(), &at.error), &at.error);
-	assert_int_equal(store_check_writes(by, store_suite_soon(), &at.error), STATUS_INTERNAL);
+	by = sql_conn_open(other);
+	store_suite_assert_ok(
+	    sql_check_tables(by, store_suite_soon(), &store_checks, &at.error), &at.error);
+	assert_int_equal(
+	    sql_check_writes(by, store_suite_soon(), &store_checks, &at.error), STATUS_INTERNAL);
 	assert_non_null(strstr(at.error.detail, "DELETE command denied"));
-	assert_int_equal(store_refusal(other), STORE_CAUSE_FAILED);
-	store_conn_close(&by);
-	store_close(&other);
+	assert_int_equal(sql_refusal(other), SQL_CAUSE_FAILED);
+	sql_conn_close(&by);
+	sql_close(&other);
 }
 
 /* A table of a bounded size is full as one on a full disk is: error 1114. */
@@ -306,11 +313,11 @@ a_table_without_room_refuses_changes(void **state)
 	}
 	assert_int_equal(code, STATUS_UNAVAILABLE);
 	assert_non_null(strstr(at.error.detail, "1114"));
-	assert_int_equal(store_refusal(at.store), STORE_CAUSE_FULL);
+	assert_int_equal(sql_refusal(at.store), SQL_CAUSE_FULL);
 	assert_true(store_suite_count(at.conn) > 0);
 	store_server_sql(&at, "ALTER TABLE user ENGINE = InnoDB");
 	store_suite_created(at.conn, "room", "room@x");
-	assert_int_equal(store_refusal(at.store), STORE_CAUSE_NONE);
+	assert_int_equal(sql_refusal(at.store), SQL_CAUSE_NONE);
 }
 
 /* A statement that the server refuses leaves the connection as it was. */
@@ -369,11 +376,11 @@ test_reconnect_with_packets_of(unsigned bytes)
 {
 	char sql[96];
 
-	store_conn_close(&at.conn);
+	sql_conn_close(&at.conn);
 	snprintf(sql, sizeof(sql), "SET GLOBAL max_allowed_packet = %u", bytes);
 	store_server_sql(&at, sql);
-	at.conn = store_conn_open(at.store);
-	store_suite_assert_ok(store_ping(at.conn, store_suite_soon(), &at.error), &at.error);
+	at.conn = sql_conn_open(at.store);
+	store_suite_assert_ok(sql_ping(at.conn, store_suite_soon(), &at.error), &at.error);
 	store_server_sql(&at, "SET GLOBAL max_allowed_packet = DEFAULT");
 }
 
@@ -428,7 +435,7 @@ a_row_that_no_statement_takes_is_refused(void **state)
 	test_reconnect_with_packets_of(1024);
 	assert_int_equal(store_server_write(&at, store_suite_soon(), &write, 1), STATUS_INTERNAL);
 	assert_non_null(strstr(at.error.detail, "max_allowed_packet"));
-	assert_int_equal(store_conns_in(at.store, STORE_CONN_IDLE), 1);
+	assert_int_equal(sql_conns_in(at.store, SQL_CONN_IDLE), 1);
 	test_reconnect_with_packets_of(2048);
 	store_suite_assert_ok(store_server_write(&at, store_suite_soon(), &write, 1), &at.error);
 }

@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-struct store_options
+struct sql_options
 store_server_options(const struct store_server *at, const char *hosts)
 {
-	return (struct store_options){.url = "mysql",
+	return (struct sql_options){.url = "mysql",
 	    .host = hosts,
 	    .port = at->mariadb.port,
 	    .database = MARIADB_DATABASE,
@@ -27,11 +27,11 @@ store_server_sql(const struct store_server *at, const char *sql)
 void
 store_server_open(struct store_server *at)
 {
-	const struct store_options options = store_server_options(at, MARIADB_HOST);
+	const struct sql_options options = store_server_options(at, MARIADB_HOST);
 
 	memset(&at->error, 0, sizeof(at->error));
 	at->store = store_suite_open(&options);
-	at->conn = store_conn_open(at->store);
+	at->conn = sql_conn_open(at->store);
 	store_server_sql(at, "DELETE FROM user");
 }
 
@@ -43,8 +43,8 @@ store_server_close(struct store_server *at)
 	} else {
 		mariadb_start(&at->mariadb);
 	}
-	store_conn_close(&at->conn);
-	store_close(&at->store);
+	sql_conn_close(&at->conn);
+	sql_close(&at->store);
 }
 
 enum status_code

@@ -10,13 +10,13 @@
 
 struct store_server {
 	struct mariadb mariadb;
-	struct store *store; /* of the case that runs, and a connection to its empty table */
-	struct store_conn *conn;
+	struct sql_db *store; /* of the case that runs, and a connection to its empty table */
+	struct sql_conn *conn;
 	struct error error;
 };
 
 /* Options of a store on the server by other names of its host. */
-struct store_options store_server_options(const struct store_server *at, const char *hosts);
+struct sql_options store_server_options(const struct store_server *at, const char *hosts);
 
 /* Runs SQL as root in the store's database; fails the test when that fails. */
 void store_server_sql(const struct store_server *at, const char *sql);

@@ -8,15 +8,15 @@
 #include <cmocka.h>
 
 #include "common/base/arena.h"
-#include "services/accountd/mysql_conn.h"
-#include "services/accountd/mysql_hosts.h"
-#include "services/accountd/mysql_login.h"
-#include "services/accountd/mysql_tls.h"
+#include "common/sql/mysql_conn.h"
+#include "common/sql/mysql_hosts.h"
+#include "common/sql/mysql_login.h"
+#include "common/sql/mysql_tls.h"
 #include "tests/mariadb.h"
 #include "tests/store_suite.h"
 
 static struct mariadb mariadb;
-static struct store_options options;
+static struct sql_options options;
 
 /* A global that would harm us, and what a session has in spite of it. */
 struct hostile {
@@ -143,7 +143,7 @@ test_expect_session(struct mysql_conn *conn, const struct hostile *hostile)
 
 	snprintf(
 	    sql, sizeof(sql), "SELECT @@SESSION.%s, @@GLOBAL.%s", hostile->name, hostile->name);
-	assert_int_equal(mysql_conn_query(conn, sql, strlen(sql)), MYSQL_END_OK);
+	assert_int_equal(mysql_conn_query(conn, sql, strlen(sql)), SQL_OK);
 	assert_true(mysql_conn_next_row(conn, &row));
 	if (strcmp(row.text[0], hostile->session) != 0) {
 		fail_msg("%s is '%s' in the session", hostile->name, row.text[0]);
@@ -160,7 +160,7 @@ each_variable_is_set_for_the_session(void **state)
 	struct error error = {.code = STATUS_OK};
 	struct mysql_hosts *hosts = mysql_hosts_new(MARIADB_HOST, mariadb.port, &error);
 	struct mysql_login *login = mysql_login_new(options.user, options.password);
-	const struct mysql_tls plain = {STORE_TLS_OFF, "", "", ""};
+	const struct mysql_tls plain = {SQL_TLS_OFF, "", "", ""};
 	const struct mysql_target target = {.hosts = hosts,
 	    .database = MARIADB_DATABASE,
 	    .login = login,
@@ -169,7 +169,7 @@ each_variable_is_set_for_the_session(void **state)
 	struct mysql_conn *conn = mysql_conn_new(&target);
 
 	(void)state;
-	assert_int_equal(mysql_conn_open(conn, store_suite_soon()), MYSQL_END_OK);
+	assert_int_equal(mysql_conn_open(conn, store_suite_soon()), SQL_OK);
 	for (size_t i = 0; i < HOSTILES; i++) {
 		test_expect_session(conn, &hostiles[i]);
 	}
@@ -184,8 +184,8 @@ test_use_store(void)
 {
 	const struct store_filter all = {.role = USER_ROLE_NONE};
 	struct error error = {.code = STATUS_OK};
-	struct store *store = store_suite_open(&options);
-	struct store_conn *conn = store_conn_open(store);
+	struct sql_db *store = store_suite_open(&options);
+	struct sql_conn *conn = sql_conn_open(store);
 	struct arena *arena = arena_new(0);
 	struct store_write writes[] = {store_suite_create("a", "a@x"),
 	    store_suite_create("b", "A@X"), store_suite_create("\xc3\xa9", "c@x")};
@@ -216,8 +216,8 @@ test_use_store(void)
 	    store_user_write(conn, store_suite_soon(), writes, 2, &error), &error);
 	assert_int_equal(store_suite_count(conn), 1);
 	arena_free(&arena);
-	store_conn_close(&conn);
-	store_close(&store);
+	sql_conn_close(&conn);
+	sql_close(&store);
 }
 
 static void
@@ -255,7 +255,7 @@ main(void)
 		return 1;
 	}
 	/* init_connect is not for those who may do anything. */
-	suite.options = options = (struct store_options){.url = "mysql",
+	suite.options = options = (struct sql_options){.url = "mysql",
 	    .host = MARIADB_HOST,
 	    .port = mariadb.port,
 	    .database = MARIADB_DATABASE,

@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-#include "services/accountd/store_sqlite.h"
+#include "common/base/arena.h"
+#include "common/sql/sql_sqlite.h"
 #include "tests/store_suite.h"
 
 static char folder[] = "/tmp/mockvideo-sqlite-XXXXXX";
@@ -47,10 +48,10 @@ test_sql(const char *sql)
 	sqlite3_close(db);
 }
 
-static struct store *
+static struct sql_db *
 test_store(void)
 {
-	const struct store_options options = {.url = url};
+	const struct sql_options options = {.url = url};
 
 	return store_suite_open(&options);
 }
@@ -58,11 +59,11 @@ test_store(void)
 static void
 it_is_embedded(void **state)
 {
-	struct store *store = test_store();
+	struct sql_db *store = test_store();
 
 	(void)state;
-	assert_true(store_is_embedded(store));
-	store_close(&store);
+	assert_true(sql_is_embedded(store));
+	sql_close(&store);
 }
 
 static void
@@ -75,8 +76,8 @@ a_path_that_can_not_be_is_told_at_once(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
-		const struct store_options options = {.url = urls[i]};
-		struct store *store;
+		const struct sql_options options = {.url = urls[i]};
+		struct sql_db *store;
 
 		assert_int_equal(store_open(&store, &options, &error), STATUS_FAILED_PRECONDITION);
 		assert_null(store);
@@ -88,8 +89,8 @@ a_path_that_can_not_be_is_told_at_once(void **state)
 static void
 an_unknown_kind_of_store_is_told_with_the_known_ones(void **state)
 {
-	const struct store_options options = {.url = "postgres"};
-	struct store *store;
+	const struct sql_options options = {.url = "postgres"};
+	struct sql_db *store;
 
 	(void)state;
 	assert_int_equal(store_open(&store, &options, &error), STATUS_INVALID_ARGUMENT);
@@ -103,8 +104,8 @@ a_file_that_is_no_database_is_left_as_it_is(void **state)
 	static const char text[] = "this is a letter to my grandmother, not a database, and it "
 				   "is long enough that nobody takes it for an empty file. Yours.";
 	char other[80], other_url[96], read[256] = "";
-	const struct store_options options = {.url = other_url};
-	struct store *store;
+	const struct sql_options options = {.url = other_url};
+	struct sql_db *store;
 	FILE *file;
 
 	(void)state;
@@ -117,7 +118,7 @@ a_file_that_is_no_database_is_left_as_it_is(void **state)
 	assert_int_equal(
 	    store_migrate(store, NULL, store_suite_hash, NULL, &error), STATUS_FAILED_PRECONDITION);
 	assert_non_null(strstr(error.message, other));
-	store_close(&store);
+	sql_close(&store);
 	file = fopen(other, "r");
 	assert_non_null(fgets(read, sizeof(read), file));
 	fclose(file);
@@ -127,8 +128,8 @@ a_file_that_is_no_database_is_left_as_it_is(void **state)
 static void
 replacing_without_a_password_keeps_it(void **state)
 {
-	struct store *store = test_store();
-	struct store_conn *conn = store_conn_open(store);
+	struct sql_db *store = test_store();
+	struct sql_conn *conn = sql_conn_open(store);
 	int64_t id;
 	struct store_write writes[2];
 
@@ -144,16 +145,16 @@ replacing_without_a_password_keeps_it(void **state)
 	test_sql("DELETE FROM user WHERE (name, password) IN"
 		 " (VALUES ('b', '$argon2id$hash'), ('c', '$argon2id$unusable'))");
 	assert_int_equal(store_suite_count(conn), 0);
-	store_conn_close(&conn);
-	store_close(&store);
+	sql_conn_close(&conn);
+	sql_close(&store);
 }
 
 /* Another process may hold the file for writing longer than a call may wait. */
 static void
 a_write_waits_for_another_one_until_its_deadline(void **state)
 {
-	struct store *store = test_store();
-	struct store_conn *conn = store_conn_open(store);
+	struct sql_db *store = test_store();
+	struct sql_conn *conn = sql_conn_open(store);
 	struct store_write write = store_suite_create("waits", "waits@x");
 	int64_t id = store_suite_created(conn, "before", "before@x");
 	int64_t start_ns = clock_now_ns();
@@ -176,16 +177,16 @@ a_write_waits_for_another_one_until_its_deadline(void **state)
 	    store_user_write(conn, store_suite_soon(), &write, 1, &error), &error);
 	assert_int_equal(write.outcome, STORE_DONE);
 	arena_free(&arena);
-	store_conn_close(&conn);
-	store_close(&store);
+	sql_conn_close(&conn);
+	sql_close(&store);
 }
 
 static void
 a_long_read_ends_at_its_deadline(void **state)
 {
 	const struct store_filter filter = {.role = USER_ROLE_NONE, .name_prefix = "nobody"};
-	struct store *store = test_store();
-	struct store_conn *conn = store_conn_open(store);
+	struct sql_db *store = test_store();
+	struct sql_conn *conn = sql_conn_open(store);
 	struct arena *arena = arena_new(0);
 	enum status_code code = STATUS_OK;
 	struct user *rows;
@@ -203,15 +204,15 @@ a_long_read_ends_at_its_deadline(void **state)
 	assert_int_equal(count, 0);
 	test_sql("DELETE FROM user");
 	arena_free(&arena);
-	store_conn_close(&conn);
-	store_close(&store);
+	sql_conn_close(&conn);
+	sql_close(&store);
 }
 
 static void
 a_file_that_was_taken_away_is_missed_and_found_again(void **state)
 {
-	struct store *store = test_store();
-	struct store_conn *conn = store_conn_open(store);
+	struct sql_db *store = test_store();
+	struct sql_conn *conn = sql_conn_open(store);
 	struct store_write write = store_suite_create("lost", "lost@x");
 	char away[80];
 
@@ -230,17 +231,17 @@ a_file_that_was_taken_away_is_missed_and_found_again(void **state)
 	store_suite_assert_ok(
 	    store_user_write(conn, store_suite_soon(), &write, 1, &error), &error);
 	assert_int_equal(write.outcome, STORE_DONE);
-	store_conn_close(&conn);
-	store_close(&store);
+	sql_conn_close(&conn);
+	sql_close(&store);
 }
 
 #define TEST_ROOM_BYTES (256 * 1024)
 
-/* Causes of creates that were reported to the store's observer, in the order of enum store_cause. */
-static unsigned test_causes[STORE_CAUSES];
+/* Causes of creates that were reported to the store's observer, in the order of enum sql_cause. */
+static unsigned test_causes[SQL_CAUSES];
 
 static void
-test_observe(void *closure, const struct store_ended *ended)
+test_observe(void *closure, const struct sql_ended *ended)
 {
 	(void)closure;
 	if (ended->operation == STORE_OPERATION_CREATE) {
@@ -264,7 +265,7 @@ test_limit_files(rlim_t bytes)
  * write as a full disk does, and needs no file system of its own.
  */
 static enum status_code
-test_fill(struct store_conn *conn)
+test_fill(struct sql_conn *conn)
 {
 	enum status_code code = STATUS_OK;
 
@@ -280,73 +281,78 @@ test_fill(struct store_conn *conn)
 static void
 without_room_changes_are_refused_and_reads_are_not(void **state)
 {
-	struct store *store = test_store();
-	struct store_conn *conn = store_conn_open(store);
-	struct store_conn *other = store_conn_open(store);
+	struct sql_db *store = test_store();
+	struct sql_conn *conn = sql_conn_open(store);
+	struct sql_conn *other = sql_conn_open(store);
 	struct store_write none = {.verb = STORE_DELETE, .user = {.id = 999999}};
 
 	(void)state;
-	store_set_observer(store, test_observe, NULL);
+	sql_set_observer(store, test_observe, NULL);
 	memset(test_causes, 0, sizeof(test_causes));
 	signal(SIGXFSZ, SIG_IGN);
-	store_suite_assert_ok(store_ping(other, store_suite_soon(), &error), &error);
+	store_suite_assert_ok(sql_ping(other, store_suite_soon(), &error), &error);
 	assert_int_equal(test_fill(conn), STATUS_UNAVAILABLE);
 	assert_string_equal(error.reason, "STORE_UNAVAILABLE");
-	assert_int_equal(test_causes[STORE_CAUSE_FULL], 1);
-	assert_int_equal(store_refusal(store), STORE_CAUSE_FULL);
+	assert_int_equal(test_causes[SQL_CAUSE_FULL], 1);
+	assert_int_equal(sql_refusal(store), SQL_CAUSE_FULL);
 	assert_true(store_suite_count(conn) > 0);
-	store_suite_assert_ok(store_ping(conn, store_suite_soon(), &error), &error);
-	store_suite_assert_ok(store_check_tables(conn, store_suite_soon(), &error), &error);
+	store_suite_assert_ok(sql_ping(conn, store_suite_soon(), &error), &error);
+	store_suite_assert_ok(
+	    sql_check_tables(conn, store_suite_soon(), &store_checks, &error), &error);
 	/* A deletion of nobody writes nothing, and shows nothing. */
 	store_suite_assert_ok(store_user_write(conn, store_suite_soon(), &none, 1, &error), &error);
-	assert_int_equal(store_refusal(store), STORE_CAUSE_FULL);
-	assert_int_equal(store_check_writes(conn, store_suite_soon(), &error), STATUS_UNAVAILABLE);
-	assert_int_equal(store_refusal(store), STORE_CAUSE_FULL);
+	assert_int_equal(sql_refusal(store), SQL_CAUSE_FULL);
+	assert_int_equal(
+	    sql_check_writes(conn, store_suite_soon(), &store_checks, &error), STATUS_UNAVAILABLE);
+	assert_int_equal(sql_refusal(store), SQL_CAUSE_FULL);
 	test_limit_files(RLIM_INFINITY);
-	store_suite_assert_ok(store_check_writes(conn, store_suite_soon(), &error), &error);
-	assert_int_equal(store_refusal(store), STORE_CAUSE_NONE);
+	store_suite_assert_ok(
+	    sql_check_writes(conn, store_suite_soon(), &store_checks, &error), &error);
+	assert_int_equal(sql_refusal(store), SQL_CAUSE_NONE);
 	/* What it wrote to see that is gone: only the key of pages may be there. */
 	test_sql("CREATE TABLE t (a CHECK (a = 0)); INSERT INTO t SELECT COUNT(*) FROM setting "
 		 "WHERE name <> 'pageKey'; DROP TABLE t");
 	store_suite_created(conn, "after", "after@x");
-	store_conn_close(&conn);
-	store_conn_close(&other);
-	store_close(&store);
+	sql_conn_close(&conn);
+	sql_conn_close(&other);
+	sql_close(&store);
 }
 
 /* Connections that were made before go on, as the system has it. */
 static void
 a_file_that_is_opened_read_only_refuses_changes(void **state)
 {
-	struct store *store = test_store();
-	struct store_conn *before = store_conn_open(store);
-	struct store_conn *conn = store_conn_open(store);
+	struct sql_db *store = test_store();
+	struct sql_conn *before = sql_conn_open(store);
+	struct sql_conn *conn = sql_conn_open(store);
 
 	(void)state;
-	store_suite_assert_ok(store_ping(before, store_suite_soon(), &error), &error);
+	store_suite_assert_ok(sql_ping(before, store_suite_soon(), &error), &error);
 	assert_int_equal(chmod(path, 0444), 0);
 	/* For root any file can be written to. */
 	if (access(path, W_OK) != 0) {
-		store_suite_assert_ok(store_ping(conn, store_suite_soon(), &error), &error);
-		assert_int_equal(
-		    store_check_writes(conn, store_suite_soon(), &error), STATUS_UNAVAILABLE);
-		assert_int_equal(store_refusal(store), STORE_CAUSE_READ_ONLY);
+		store_suite_assert_ok(sql_ping(conn, store_suite_soon(), &error), &error);
+		assert_int_equal(sql_check_writes(conn, store_suite_soon(), &store_checks, &error),
+		    STATUS_UNAVAILABLE);
+		assert_int_equal(sql_refusal(store), SQL_CAUSE_READ_ONLY);
 	}
-	store_suite_assert_ok(store_check_writes(before, store_suite_soon(), &error), &error);
-	assert_int_equal(store_refusal(store), STORE_CAUSE_NONE);
+	store_suite_assert_ok(
+	    sql_check_writes(before, store_suite_soon(), &store_checks, &error), &error);
+	assert_int_equal(sql_refusal(store), SQL_CAUSE_NONE);
 	assert_int_equal(chmod(path, 0644), 0);
-	store_suite_assert_ok(store_check_writes(conn, store_suite_soon(), &error), &error);
-	store_conn_close(&before);
-	store_conn_close(&conn);
-	store_close(&store);
+	store_suite_assert_ok(
+	    sql_check_writes(conn, store_suite_soon(), &store_checks, &error), &error);
+	sql_conn_close(&before);
+	sql_conn_close(&conn);
+	sql_close(&store);
 }
 
 /* What our own statements would not put there, somebody else's may. */
 static void
 what_others_have_stored_is_read(void **state)
 {
-	struct store *store = test_store();
-	struct store_conn *conn = store_conn_open(store);
+	struct sql_db *store = test_store();
+	struct sql_conn *conn = sql_conn_open(store);
 	struct arena *arena = arena_new(0);
 	struct user user;
 	int64_t id;
@@ -362,8 +368,8 @@ what_others_have_stored_is_read(void **state)
 	assert_int_equal(user.role, USER_ROLE_RESTRICTED);
 	test_sql("DELETE FROM user");
 	arena_free(&arena);
-	store_conn_close(&conn);
-	store_close(&store);
+	sql_conn_close(&conn);
+	sql_close(&store);
 }
 
 int

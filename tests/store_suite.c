@@ -35,11 +35,11 @@ store_suite_assert_ok(enum status_code code, const struct error *failure)
 	assert_int_equal(code, STATUS_OK);
 }
 
-struct store *
-store_suite_open(const struct store_options *options)
+struct sql_db *
+store_suite_open(const struct sql_options *options)
 {
 	struct error failure = {.code = STATUS_OK};
-	struct store *opened = NULL;
+	struct sql_db *opened = NULL;
 
 	store_suite_assert_ok(store_open(&opened, options, &failure), &failure);
 	store_suite_assert_ok(
@@ -69,7 +69,7 @@ store_suite_replace(int64_t id, const char *name, const char *email)
 }
 
 int64_t
-store_suite_created(struct store_conn *by, const char *name, const char *email)
+store_suite_created(struct sql_conn *by, const char *name, const char *email)
 {
 	struct store_write write = store_suite_create(name, email);
 	struct error error = {.code = STATUS_OK};
@@ -81,7 +81,7 @@ store_suite_created(struct store_conn *by, const char *name, const char *email)
 }
 
 size_t
-store_suite_count(struct store_conn *by)
+store_suite_count(struct sql_conn *by)
 {
 	const struct store_filter everybody = {.role = USER_ROLE_NONE};
 	struct error error = {.code = STATUS_OK};
@@ -103,15 +103,15 @@ store_fixture_open(struct store_fixture *at)
 	at->arena = arena_new(0);
 	at->store = store_suite_open(&at->suite->options);
 	at->suite->sql("DELETE FROM user;");
-	at->conn = store_conn_open(at->store);
+	at->conn = sql_conn_open(at->store);
 	assert_non_null(at->conn);
 }
 
 void
 store_fixture_close(struct store_fixture *at)
 {
-	store_conn_close(&at->conn);
-	store_close(&at->store);
+	sql_conn_close(&at->conn);
+	sql_close(&at->store);
 	arena_free(&at->arena);
 	assert_null(at->conn);
 	assert_null(at->store);

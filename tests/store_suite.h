@@ -13,7 +13,7 @@
 #include "services/accountd/store.h"
 
 struct store_suite {
-	struct store_options options; /* of a store that may be emptied and is nobody else's */
+	struct sql_options options;   /* of a store that may be emptied and is nobody else's */
 	void (*sql)(const char *sql); /* runs SQL behind the store's back */
 };
 
@@ -29,8 +29,8 @@ int store_suite_run_checks(const struct store_suite *suite);
 /* What a case works with: an empty store and a connection to it. */
 struct store_fixture {
 	const struct store_suite *suite; /* set before the rest is opened */
-	struct store *store;
-	struct store_conn *conn;
+	struct sql_db *store;
+	struct sql_conn *conn;
 	struct arena *arena;
 	struct error error;
 };
@@ -46,7 +46,7 @@ int64_t store_suite_soon(void);
 bool store_suite_hash(const char *password, char *out, void *closure);
 
 /* Opens and migrates; fails the test when that fails. */
-struct store *store_suite_open(const struct store_options *options);
+struct sql_db *store_suite_open(const struct sql_options *options);
 
 /* Fails the test, with what error says, unless code is STATUS_OK. */
 void store_suite_assert_ok(enum status_code code, const struct error *error);
@@ -56,9 +56,9 @@ struct store_write store_suite_create(const char *name, const char *email);
 struct store_write store_suite_replace(int64_t id, const char *name, const char *email);
 
 /* Creates one user, which must succeed, and gives its id. */
-int64_t store_suite_created(struct store_conn *conn, const char *name, const char *email);
+int64_t store_suite_created(struct sql_conn *conn, const char *name, const char *email);
 
 /* Number of users with an id over 0. */
-size_t store_suite_count(struct store_conn *conn);
+size_t store_suite_count(struct sql_conn *conn);
 
 #endif

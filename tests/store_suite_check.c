@@ -29,13 +29,13 @@ suite_teardown(void **state)
 static enum status_code
 suite_check_tables(void)
 {
-	return store_check_tables(at.conn, store_suite_soon(), &at.error);
+	return sql_check_tables(at.conn, store_suite_soon(), &store_checks, &at.error);
 }
 
 static enum status_code
 suite_check_writes(void)
 {
-	return store_check_writes(at.conn, store_suite_soon(), &at.error);
+	return sql_check_writes(at.conn, store_suite_soon(), &store_checks, &at.error);
 }
 
 static void
@@ -43,7 +43,7 @@ suite_assert_sound(void)
 {
 	store_suite_assert_ok(suite_check_tables(), &at.error);
 	store_suite_assert_ok(suite_check_writes(), &at.error);
-	assert_int_equal(store_refusal(at.store), STORE_CAUSE_NONE);
+	assert_int_equal(sql_refusal(at.store), SQL_CAUSE_NONE);
 }
 
 /* Also with a row of the id 0, which checks look for. */
@@ -76,7 +76,7 @@ suite_tell_damage(const char *damage, const char *repair, bool reads, const char
 	}
 	assert_int_equal(suite_check_writes(), STATUS_INTERNAL);
 	assert_non_null(strstr(at.error.detail, named));
-	assert_int_equal(store_refusal(at.store), STORE_CAUSE_FAILED);
+	assert_int_equal(sql_refusal(at.store), SQL_CAUSE_FAILED);
 	at.suite->sql(repair);
 	suite_assert_sound();
 	at.suite->sql("DELETE FROM user;");

@@ -73,7 +73,7 @@ suite_run_creates(void *closure)
 		ROWS = 20
 	};
 	struct suite_thread *thread = closure;
-	struct store_conn *mine = store_conn_open(at.store);
+	struct sql_conn *mine = sql_conn_open(at.store);
 	struct store_write writes[ROWS];
 	char emails[ROWS][32];
 
@@ -91,7 +91,7 @@ suite_run_creates(void *closure)
 			thread->created += writes[i].outcome == STORE_DONE;
 		}
 	}
-	store_conn_close(&mine);
+	sql_conn_close(&mine);
 	return NULL;
 }
 
@@ -117,7 +117,7 @@ static void *
 suite_run_replaces(void *closure)
 {
 	struct suite_thread *thread = closure;
-	struct store_conn *mine = store_conn_open(at.store);
+	struct sql_conn *mine = sql_conn_open(at.store);
 
 	for (unsigned i = 0; i < 30; i++) {
 		unsigned first = thread->index % 2;
@@ -130,7 +130,7 @@ suite_run_replaces(void *closure)
 			thread->failed++;
 		}
 	}
-	store_conn_close(&mine);
+	sql_conn_close(&mine);
 	return NULL;
 }
 
@@ -149,10 +149,11 @@ static void *
 suite_run_page_key(void *closure)
 {
 	struct suite_thread *thread = closure;
-	struct store_conn *mine = store_conn_open(at.store);
+	struct sql_conn *mine = sql_conn_open(at.store);
 
-	thread->failed = store_page_key(mine, store_suite_soon(), thread->key, NULL) != STATUS_OK;
-	store_conn_close(&mine);
+	thread->failed = sql_setting_secret(mine, store_suite_soon(), STORE_PAGE_KEY_NAME,
+			     thread->key, STORE_PAGE_KEY_BYTES, NULL) != STATUS_OK;
+	sql_conn_close(&mine);
 	return NULL;
 }
 
@@ -165,8 +166,9 @@ all_get_the_same_page_key(void **state)
 	(void)state;
 	at.suite->sql("DELETE FROM setting;");
 	suite_together(threads, suite_run_page_key);
-	store_suite_assert_ok(
-	    store_page_key(at.conn, store_suite_soon(), key, &at.error), &at.error);
+	store_suite_assert_ok(sql_setting_secret(at.conn, store_suite_soon(), STORE_PAGE_KEY_NAME,
+				  key, STORE_PAGE_KEY_BYTES, &at.error),
+	    &at.error);
 	assert_memory_not_equal(key, none, sizeof(key));
 	for (unsigned i = 0; i < SUITE_THREADS; i++) {
 		assert_memory_equal(threads[i].key, key, sizeof(key));
@@ -177,14 +179,14 @@ static void *
 suite_run_migrate(void *closure)
 {
 	struct suite_thread *thread = closure;
-	struct store *mine;
+	struct sql_db *mine;
 
 	if (store_open(&mine, &at.suite->options, NULL) != STATUS_OK) {
 		thread->failed = 1;
 		return NULL;
 	}
 	thread->failed = store_migrate(mine, NULL, store_suite_hash, NULL, NULL) != STATUS_OK;
-	store_close(&mine);
+	sql_close(&mine);
 	return NULL;
 }
 
@@ -196,11 +198,11 @@ many_may_migrate_at_once(void **state)
 	(void)state;
 	at.suite->sql("DROP TABLE user; DROP TABLE account; DROP TABLE setting;"
 		      "DROP TABLE schema_migration;");
-	assert_int_equal(
-	    store_check_schema(at.conn, store_suite_soon(), &at.error), STATUS_FAILED_PRECONDITION);
+	assert_int_equal(sql_check_schema(at.conn, store_suite_soon(), &store_schema, &at.error),
+	    STATUS_FAILED_PRECONDITION);
 	suite_together(threads, suite_run_migrate);
 	store_suite_assert_ok(
-	    store_check_schema(at.conn, store_suite_soon(), &at.error), &at.error);
+	    sql_check_schema(at.conn, store_suite_soon(), &store_schema, &at.error), &at.error);
 	store_suite_created(at.conn, "a", "a@x");
 }
 
@@ -220,12 +222,12 @@ an_older_schema_is_told_with_the_command_to_run(void **state)
 {
 	(void)state;
 	at.suite->sql("UPDATE schema_migration SET version = -version;");
-	assert_int_equal(
-	    store_check_schema(at.conn, store_suite_soon(), &at.error), STATUS_FAILED_PRECONDITION);
+	assert_int_equal(sql_check_schema(at.conn, store_suite_soon(), &store_schema, &at.error),
+	    STATUS_FAILED_PRECONDITION);
 	assert_non_null(strstr(at.error.message, "accountd migrate"));
 	at.suite->sql("UPDATE schema_migration SET version = -version;");
 	store_suite_assert_ok(
-	    store_check_schema(at.conn, store_suite_soon(), &at.error), &at.error);
+	    sql_check_schema(at.conn, store_suite_soon(), &store_schema, &at.error), &at.error);
 }
 
 /* Whether this program may start on the schema, and whether migrate agrees. */
@@ -233,7 +235,8 @@ static void
 suite_expect_schema(enum status_code code)
 {
 	memset(&at.error, 0, sizeof(at.error));
-	assert_int_equal(store_check_schema(at.conn, store_suite_soon(), &at.error), code);
+	assert_int_equal(
+	    sql_check_schema(at.conn, store_suite_soon(), &store_schema, &at.error), code);
 	assert_int_equal(store_migrate(at.store, NULL, store_suite_hash, NULL, &at.error), code);
 	if (code != STATUS_OK) {
 		assert_non_null(strstr(at.error.message, "run a newer accountd"));

@@ -225,8 +225,8 @@ past_the_deadline_nothing_is_done(void **state)
 	    store_user_write(at.conn, past, &write, 1, &at.error), STATUS_DEADLINE_EXCEEDED);
 	assert_int_equal(store_user_get(at.conn, past, &id, 1, at.arena, &user, &at.error),
 	    STATUS_DEADLINE_EXCEEDED);
-	assert_int_equal(store_ping(at.conn, past, &at.error), STATUS_DEADLINE_EXCEEDED);
-	store_suite_assert_ok(store_ping(at.conn, store_suite_soon(), &at.error), &at.error);
+	assert_int_equal(sql_ping(at.conn, past, &at.error), STATUS_DEADLINE_EXCEEDED);
+	store_suite_assert_ok(sql_ping(at.conn, store_suite_soon(), &at.error), &at.error);
 	assert_int_equal(store_suite_count(at.conn), 0);
 }
 

@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-#include "services/accountd/mysql_conn.h"
-#include "services/accountd/mysql_hosts.h"
-#include "services/accountd/mysql_login.h"
-#include "services/accountd/mysql_tls.h"
+#include "common/sql/mysql_conn.h"
+#include "common/sql/mysql_hosts.h"
+#include "common/sql/mysql_login.h"
+#include "common/sql/mysql_tls.h"
 #include "tests/certificate.h"
 #include "tests/store_server.h"
 
@@ -38,14 +38,14 @@ path_of(const char *name)
 
 /* A connection as it was asked for, and what became of it. */
 struct wanted {
-	enum store_tls mode;
+	enum sql_tls mode;
 	const char *host, *ca, *cert, *user; /* cert is also the name of its key */
 	const char *fault;                   /* in the error; NULL: it succeeds */
 	bool encrypted;
 };
 
 /* Connects and, if that succeeds, asks the server how it sees the connection. */
-static enum mysql_end
+static enum sql_end
 connect_as(
     const struct wanted *wanted, unsigned port, int64_t deadline_ns, char *cipher, char *fault)
 {
@@ -62,7 +62,7 @@ connect_as(
 	    .connect_timeout_ms = 60000};
 	struct mysql_conn *conn = mysql_conn_new(&target);
 	struct mysql_row row;
-	enum mysql_end end;
+	enum sql_end end;
 
 	snprintf(key, sizeof(key), "%.20s.key", wanted->cert);
 	tls = (struct mysql_tls){wanted->mode, path_of(wanted->ca), path_of(wanted->cert),
@@ -70,8 +70,8 @@ connect_as(
 	end = mysql_conn_open(conn, deadline_ns);
 	snprintf(fault, ERROR_TEXT_MAX, "%u %.480s", mysql_conn_error(conn),
 	    mysql_conn_error_text(conn));
-	if (end == MYSQL_END_OK) {
-		assert_int_equal(mysql_conn_query(conn, ask, strlen(ask)), MYSQL_END_OK);
+	if (end == SQL_OK) {
+		assert_int_equal(mysql_conn_query(conn, ask, strlen(ask)), SQL_OK);
 		assert_true(mysql_conn_next_row(conn, &row));
 		snprintf(cipher, 64, "%s", row.text[1]);
 	}
@@ -85,9 +85,9 @@ static void
 expect(const struct wanted *wanted, unsigned port)
 {
 	char cipher[64] = "", fault[ERROR_TEXT_MAX];
-	enum mysql_end end = connect_as(wanted, port, store_suite_soon(), cipher, fault);
+	enum sql_end end = connect_as(wanted, port, store_suite_soon(), cipher, fault);
 
-	if ((end == MYSQL_END_OK) != (wanted->fault == NULL) ||
+	if ((end == SQL_OK) != (wanted->fault == NULL) ||
 	    (wanted->fault != NULL && strstr(fault, wanted->fault) == NULL)) {
 		fail_msg(
 		    "mode %d to %s as %s: %s", wanted->mode, wanted->host, wanted->user, fault);
@@ -114,17 +114,17 @@ static void
 each_mode_looks_at_what_it_says(void **state)
 {
 	static const struct wanted rows[] = {
-	    {STORE_TLS_OFF, "localhost", "", "", MARIADB_USER, NULL, false},
-	    {STORE_TLS_PREFERRED, "localhost", "", "", MARIADB_USER, NULL, true},
-	    {STORE_TLS_REQUIRED, "127.0.0.1", "", "", MARIADB_USER, NULL, true},
-	    {STORE_TLS_VERIFY_CA, "127.0.0.1", "good.pem", "", MARIADB_USER, NULL, true},
-	    {STORE_TLS_VERIFY, "localhost", "good.pem", "", MARIADB_USER, NULL, true},
-	    {STORE_TLS_VERIFY_CA, "127.0.0.1", "wrong.pem", "", MARIADB_USER, "certificate", false},
-	    {STORE_TLS_VERIFY, "localhost", "wrong.pem", "", MARIADB_USER, "certificate", false},
-	    {STORE_TLS_VERIFY, "localhost", "", "", MARIADB_USER, "certificate", false},
-	    {STORE_TLS_VERIFY, "127.0.0.1", "good.pem", "", MARIADB_USER, "not for '127.0.0.1'",
+	    {SQL_TLS_OFF, "localhost", "", "", MARIADB_USER, NULL, false},
+	    {SQL_TLS_PREFERRED, "localhost", "", "", MARIADB_USER, NULL, true},
+	    {SQL_TLS_REQUIRED, "127.0.0.1", "", "", MARIADB_USER, NULL, true},
+	    {SQL_TLS_VERIFY_CA, "127.0.0.1", "good.pem", "", MARIADB_USER, NULL, true},
+	    {SQL_TLS_VERIFY, "localhost", "good.pem", "", MARIADB_USER, NULL, true},
+	    {SQL_TLS_VERIFY_CA, "127.0.0.1", "wrong.pem", "", MARIADB_USER, "certificate", false},
+	    {SQL_TLS_VERIFY, "localhost", "wrong.pem", "", MARIADB_USER, "certificate", false},
+	    {SQL_TLS_VERIFY, "localhost", "", "", MARIADB_USER, "certificate", false},
+	    {SQL_TLS_VERIFY, "127.0.0.1", "good.pem", "", MARIADB_USER, "not for '127.0.0.1'",
 		false},
-	    {STORE_TLS_VERIFY, "localhost", "absent.pem", "", MARIADB_USER, "2026", false},
+	    {SQL_TLS_VERIFY, "localhost", "absent.pem", "", MARIADB_USER, "2026", false},
 	};
 
 	(void)state;
@@ -135,13 +135,13 @@ static void
 a_certificate_that_has_ended_or_is_for_another_is_refused(void **state)
 {
 	static const struct wanted ended = {
-	    STORE_TLS_VERIFY, "localhost", "good.pem", "", MARIADB_USER, "expired", false};
+	    SQL_TLS_VERIFY, "localhost", "good.pem", "", MARIADB_USER, "expired", false};
 	static const struct wanted ended_too = {
-	    STORE_TLS_VERIFY_CA, "localhost", "good.pem", "", MARIADB_USER, "expired", false};
-	static const struct wanted other = {STORE_TLS_VERIFY, "localhost", "good.pem", "",
+	    SQL_TLS_VERIFY_CA, "localhost", "good.pem", "", MARIADB_USER, "expired", false};
+	static const struct wanted other = {SQL_TLS_VERIFY, "localhost", "good.pem", "",
 	    MARIADB_USER, "not for 'localhost'", false};
 	static const struct wanted address = {
-	    STORE_TLS_VERIFY, "127.0.0.1", "good.pem", "", MARIADB_USER, NULL, true};
+	    SQL_TLS_VERIFY, "127.0.0.1", "good.pem", "", MARIADB_USER, NULL, true};
 
 	(void)state;
 	certify(authority, "localhost", -60);
@@ -159,7 +159,7 @@ static void
 a_revoked_certificate_is_refused(void **state)
 {
 	struct wanted wanted = {
-	    STORE_TLS_VERIFY, "localhost", "revoking.pem", "", MARIADB_USER, NULL, true};
+	    SQL_TLS_VERIFY, "localhost", "revoking.pem", "", MARIADB_USER, NULL, true};
 
 	(void)state;
 	certificate_authority_write(authority, dir, "revoking");
@@ -170,7 +170,7 @@ a_revoked_certificate_is_refused(void **state)
 	wanted.fault = "revoked";
 	wanted.encrypted = false;
 	expect(&wanted, at.mariadb.port);
-	wanted.mode = STORE_TLS_VERIFY_CA;
+	wanted.mode = SQL_TLS_VERIFY_CA;
 	expect(&wanted, at.mariadb.port);
 }
 
@@ -178,8 +178,8 @@ static void
 the_client_shows_its_certificate(void **state)
 {
 	static const struct wanted rows[] = {
-	    {STORE_TLS_REQUIRED, "localhost", "", "client.pem", "certified", NULL, true},
-	    {STORE_TLS_REQUIRED, "localhost", "", "", "certified", "1045", false},
+	    {SQL_TLS_REQUIRED, "localhost", "", "client.pem", "certified", NULL, true},
+	    {SQL_TLS_REQUIRED, "localhost", "", "", "certified", "1045", false},
 	};
 
 	(void)state;
@@ -193,11 +193,11 @@ static void
 what_is_about_tls_is_said_to_be(void **state)
 {
 	static const struct wanted user = {
-	    STORE_TLS_OFF, "localhost", "", "", "encrypted", "let in by TLS alone", false};
+	    SQL_TLS_OFF, "localhost", "", "", "encrypted", "let in by TLS alone", false};
 	static const struct wanted server = {
-	    STORE_TLS_OFF, "localhost", "", "", MARIADB_USER, "let in by TLS alone", false};
+	    SQL_TLS_OFF, "localhost", "", "", MARIADB_USER, "let in by TLS alone", false};
 	static const struct wanted well = {
-	    STORE_TLS_PREFERRED, "localhost", "", "", "encrypted", NULL, true};
+	    SQL_TLS_PREFERRED, "localhost", "", "", "encrypted", NULL, true};
 
 	(void)state;
 	expect(&user, at.mariadb.port);
@@ -213,11 +213,10 @@ static void
 a_server_without_tls_gets_no_password_where_it_must_have_it(void **state)
 {
 	static const struct wanted rows[] = {
-	    {STORE_TLS_PREFERRED, "localhost", "", "", MARIADB_USER, NULL, false},
-	    {STORE_TLS_REQUIRED, "localhost", "", "", MARIADB_USER, "offers no TLS", false},
-	    {STORE_TLS_VERIFY_CA, "localhost", "good.pem", "", MARIADB_USER, "offers no TLS",
-		false},
-	    {STORE_TLS_VERIFY, "localhost", "good.pem", "", MARIADB_USER, "offers no TLS", false},
+	    {SQL_TLS_PREFERRED, "localhost", "", "", MARIADB_USER, NULL, false},
+	    {SQL_TLS_REQUIRED, "localhost", "", "", MARIADB_USER, "offers no TLS", false},
+	    {SQL_TLS_VERIFY_CA, "localhost", "good.pem", "", MARIADB_USER, "offers no TLS", false},
+	    {SQL_TLS_VERIFY, "localhost", "good.pem", "", MARIADB_USER, "offers no TLS", false},
 	};
 	struct mariadb plain = {.flags = {"--skip-ssl", "--general-log=1", "--log-output=TABLE"}};
 	char out[64];
@@ -239,7 +238,7 @@ static void
 files_are_read_for_each_connection(void **state)
 {
 	struct wanted wanted = {
-	    STORE_TLS_VERIFY, "localhost", "ca.pem", "", MARIADB_USER, "certificate", false};
+	    SQL_TLS_VERIFY, "localhost", "ca.pem", "", MARIADB_USER, "certificate", false};
 
 	(void)state;
 	certificate_authority_write(stranger, dir, "ca");
@@ -289,7 +288,7 @@ static void
 a_handshake_ends_at_its_deadline(void **state)
 {
 	static const struct wanted wanted = {
-	    STORE_TLS_REQUIRED, "127.0.0.1", "", "", MARIADB_USER, "", false};
+	    SQL_TLS_REQUIRED, "127.0.0.1", "", "", MARIADB_USER, "", false};
 	char cipher[64], fault[ERROR_TEXT_MAX];
 	unsigned port;
 	int listener = listen_and_greet(&port);
@@ -301,7 +300,7 @@ a_handshake_ends_at_its_deadline(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, greet, &fd), 0);
 	start_ns = clock_now_ns();
 	assert_int_equal(
-	    connect_as(&wanted, port, store_server_in_ms(500), cipher, fault), MYSQL_END_TIMEOUT);
+	    connect_as(&wanted, port, store_server_in_ms(500), cipher, fault), SQL_TIMEOUT);
 	assert_true(clock_now_ns() - start_ns >= 490 * CLOCK_NS_PER_MS);
 	pthread_join(thread, NULL);
 	close(fd);
@@ -309,12 +308,12 @@ a_handshake_ends_at_its_deadline(void **state)
 }
 
 /* A store by TLS, whose connections may take long where many are made at once. */
-static struct store_options
+static struct sql_options
 options_by_tls(void)
 {
-	struct store_options options = store_server_options(&at, "localhost");
+	struct sql_options options = store_server_options(&at, "localhost");
 
-	options.tls = STORE_TLS_VERIFY;
+	options.tls = SQL_TLS_VERIFY;
 	options.tls_ca_file = path_of("good.pem");
 	options.connect_timeout_ms = 60000;
 	return options;
@@ -323,51 +322,51 @@ options_by_tls(void)
 static void
 statements_end_at_their_deadline(void **state)
 {
-	const struct store_options options = options_by_tls();
+	const struct sql_options options = options_by_tls();
 	struct store_write writes[] = {
 	    store_suite_create("a", "a@x"), store_suite_create("b", "b@x")};
-	struct store *store;
-	struct store_conn *conn;
+	struct sql_db *store;
+	struct sql_conn *conn;
 
 	(void)state;
 	store = store_suite_open(&options);
-	conn = store_conn_open(store);
-	store_suite_assert_ok(store_ping(conn, store_suite_soon(), &at.error), &at.error);
+	conn = sql_conn_open(store);
+	store_suite_assert_ok(sql_ping(conn, store_suite_soon(), &at.error), &at.error);
 	mariadb_pause(&at.mariadb);
 	assert_int_equal(
-	    store_ping(conn, store_server_in_ms(300), &at.error), STATUS_DEADLINE_EXCEEDED);
+	    sql_ping(conn, store_server_in_ms(300), &at.error), STATUS_DEADLINE_EXCEEDED);
 	assert_int_equal(store_user_write(conn, store_server_in_ms(300), writes, 2, &at.error),
 	    STATUS_DEADLINE_EXCEEDED);
 	mariadb_resume(&at.mariadb);
 	store_suite_assert_ok(
 	    store_user_write(conn, store_suite_soon(), writes, 2, &at.error), &at.error);
 	mariadb_kill(&at.mariadb);
-	assert_int_equal(store_ping(conn, store_suite_soon(), &at.error), STATUS_UNAVAILABLE);
+	assert_int_equal(sql_ping(conn, store_suite_soon(), &at.error), STATUS_UNAVAILABLE);
 	assert_true(mariadb_start(&at.mariadb));
-	store_suite_assert_ok(store_ping(conn, store_suite_soon(), &at.error), &at.error);
-	store_conn_close(&conn);
-	store_close(&store);
+	store_suite_assert_ok(sql_ping(conn, store_suite_soon(), &at.error), &at.error);
+	sql_conn_close(&conn);
+	sql_close(&store);
 }
 
 static void
 files_that_do_not_go_with_the_mode_are_refused(void **state)
 {
 	static const struct {
-		enum store_tls mode;
+		enum sql_tls mode;
 		const char *ca, *cert, *key, *words;
 	} rows[] = {
-	    {STORE_TLS_VERIFY_CA, "", "", "", "dbTls=verify-ca needs dbTlsCa"},
-	    {STORE_TLS_REQUIRED, "x", "", "", "dbTls=verify"},
-	    {STORE_TLS_PREFERRED, "x", "", "", "dbTls=verify"},
-	    {STORE_TLS_OFF, "", "x", "x", "dbTls=off"},
-	    {STORE_TLS_REQUIRED, "", "x", "", "dbTlsKey"},
-	    {STORE_TLS_REQUIRED, "", "", "x", "dbTlsCert"},
+	    {SQL_TLS_VERIFY_CA, "", "", "", "dbTls=verify-ca needs dbTlsCa"},
+	    {SQL_TLS_REQUIRED, "x", "", "", "dbTls=verify"},
+	    {SQL_TLS_PREFERRED, "x", "", "", "dbTls=verify"},
+	    {SQL_TLS_OFF, "", "x", "x", "dbTls=off"},
+	    {SQL_TLS_REQUIRED, "", "x", "", "dbTlsKey"},
+	    {SQL_TLS_REQUIRED, "", "", "x", "dbTlsCert"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct store_options options = store_server_options(&at, "localhost");
-		struct store *store;
+		struct sql_options options = store_server_options(&at, "localhost");
+		struct sql_db *store;
 
 		options.tls = rows[i].mode;
 		options.tls_ca_file = rows[i].ca;

@@ -28,7 +28,7 @@ user_fixture_options(void)
 void
 user_fixture_open_store(struct user_fixture *at)
 {
-	struct store_options options = {0};
+	struct sql_options options = {0};
 	struct error error;
 	char url[96];
 
@@ -114,7 +114,7 @@ user_fixture_close(struct user_fixture *at)
 	peer_close(at->peer);
 	rpc_server_close(&at->server);
 	user_service_stop(&at->service);
-	store_close(&at->store);
+	sql_close(&at->store);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", at->dir, files[i]);
 		unlink(path);

@@ -11,7 +11,7 @@
 
 struct user_fixture {
 	char dir[64];
-	struct store *store;
+	struct sql_db *store;
 	struct user_service *service;
 	struct rpc_server *server;
 	struct peer *peer;

@@ -43,7 +43,7 @@ accountd_hash(const char *password, char *out, void *closure)
 
 enum status_code
 accountd_migrate(
-    struct store *store, const struct password_cost *cost, bool told, struct error *error)
+    struct sql_db *store, const struct password_cost *cost, bool told, struct error *error)
 {
 	struct password_cost copy = *cost;
 
@@ -53,7 +53,7 @@ accountd_migrate(
 
 static enum status_code
 accountd_insert_sample(
-    struct store_conn *conn, const char *hash, int64_t deadline_ns, struct error *error)
+    struct sql_conn *conn, const char *hash, int64_t deadline_ns, struct error *error)
 {
 	struct store_write writes[SAMPLE_COUNT];
 
@@ -68,7 +68,7 @@ accountd_insert_sample(
 
 /* True in *empty when there is no user. */
 static enum status_code
-accountd_is_empty(struct store_conn *conn, int64_t deadline_ns, bool *empty, struct error *error)
+accountd_is_empty(struct sql_conn *conn, int64_t deadline_ns, bool *empty, struct error *error)
 {
 	const struct store_filter all = {.role = -1};
 	struct arena *arena = arena_new(0);
@@ -86,19 +86,19 @@ accountd_is_empty(struct store_conn *conn, int64_t deadline_ns, bool *empty, str
 }
 
 enum status_code
-accountd_load_sample(struct store *store, const struct password_cost *cost, struct error *error)
+accountd_load_sample(struct sql_db *store, const struct password_cost *cost, struct error *error)
 {
 	int64_t deadline_ns = clock_now_ns() + SAMPLE_PATIENCE_NS;
-	struct store_conn *conn = store_conn_open(store);
+	struct sql_conn *conn = sql_conn_open(store);
 	char hash[PASSWORD_HASH_BYTES];
 	enum status_code status;
 	bool empty = false;
 
 	if (conn == NULL || !password_hash(SAMPLE_PASSWORD, cost, hash)) {
-		store_conn_close(&conn);
+		sql_conn_close(&conn);
 		return error_set(error, STATUS_RESOURCE_EXHAUSTED, NULL, "out of memory");
 	}
-	status = store_check_schema(conn, deadline_ns, error);
+	status = sql_check_schema(conn, deadline_ns, &store_schema, error);
 	if (status == STATUS_OK) {
 		status = accountd_is_empty(conn, deadline_ns, &empty, error);
 	}
@@ -108,6 +108,6 @@ accountd_load_sample(struct store *store, const struct password_cost *cost, stru
 	if (status == STATUS_OK) {
 		accountd_tell(empty ? "added 5 sample users" : "there are users already");
 	}
-	store_conn_close(&conn);
+	sql_conn_close(&conn);
 	return status;
 }

@@ -5,14 +5,14 @@
 #include "common/base/status.h"
 #include "services/accountd/password.h"
 
-struct store;
+struct sql_db;
 
 /* Brings the schema up to date; reports each step on standard output when told is true. */
 enum status_code accountd_migrate(
-    struct store *store, const struct password_cost *cost, bool told, struct error *error);
+    struct sql_db *store, const struct password_cost *cost, bool told, struct error *error);
 
 /* Adds the original's five users, unless there are users already. */
 enum status_code accountd_load_sample(
-    struct store *store, const struct password_cost *cost, struct error *error);
+    struct sql_db *store, const struct password_cost *cost, struct error *error);
 
 #endif

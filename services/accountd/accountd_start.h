@@ -26,7 +26,7 @@ extern bool (*const accountd_start_checks[])(
     const struct conf *conf, const char *command, struct error *error);
 
 /* The store's options; their texts are borrowed from conf. */
-struct store_options accountd_store_options(const struct conf *conf);
+struct sql_options accountd_store_options(const struct conf *conf);
 
 /* The same for tls+tcp:// URLs; false: no certificate is configured. failed is left out. */
 bool accountd_tls_options(const struct conf *conf, struct rpc_tls_options *options);

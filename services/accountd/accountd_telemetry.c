@@ -38,7 +38,7 @@ struct accountd_method {
 
 struct accountd_telemetry {
 	struct telemetry *telemetry;
-	struct store *store;
+	struct sql_db *store;
 	struct metric_set *set;
 	struct user_service *service; /* this and the next two are of the collector */
 	struct rpc_server *server;
@@ -51,8 +51,8 @@ struct accountd_telemetry {
 	struct metric_series *store_calls[ACCOUNTD_OPERATIONS];
 	_Atomic(struct metric_series *) store_ns[ACCOUNTD_OPERATIONS][ACCOUNTD_CODES];
 	struct metric_series *store_unknown[ACCOUNTD_OPERATIONS]; /* NULL for reads */
-	_Atomic(struct metric_series *) store_unavailable[ACCOUNTD_OPERATIONS][STORE_CAUSES];
-	struct log_limit unavailable_limit[STORE_CAUSES];
+	_Atomic(struct metric_series *) store_unavailable[ACCOUNTD_OPERATIONS][SQL_CAUSES];
+	struct log_limit unavailable_limit[SQL_CAUSES];
 	struct metric_series *ended[RPC_CAUSES]; /* NULL: the cause is no fault */
 	struct log_limit ended_limit[RPC_CAUSES];
 	struct accountd_method methods[ACCOUNTD_METHODS_MAX];
@@ -86,10 +86,10 @@ accountd_series(struct accountd_telemetry *accountd, _Atomic(struct metric_serie
  * known. Of checks the log has what whoever watches the store makes of them.
  */
 static void
-accountd_telemetry_unavailable(struct accountd_telemetry *accountd, const struct store_ended *ended)
+accountd_telemetry_unavailable(struct accountd_telemetry *accountd, const struct sql_ended *ended)
 {
 	const char *operation = accountd_operations[ended->operation];
-	const char *cause = store_cause_name(ended->cause);
+	const char *cause = sql_cause_name(ended->cause);
 	uint64_t left_out;
 
 	metric_add(
@@ -107,7 +107,7 @@ accountd_telemetry_unavailable(struct accountd_telemetry *accountd, const struct
 
 /* Called by whoever did the operation, with the accountd_telemetry. */
 static void
-accountd_telemetry_operation(void *closure, const struct store_ended *ended)
+accountd_telemetry_operation(void *closure, const struct sql_ended *ended)
 {
 	struct accountd_telemetry *accountd = closure;
 	unsigned its = accountd_code(ended->code);
@@ -116,7 +116,7 @@ accountd_telemetry_operation(void *closure, const struct store_ended *ended)
 			   ACCOUNTD_STORE_DURATION, accountd_operations[ended->operation],
 			   status_name((enum status_code)its)),
 	    ended->took_ns);
-	if (ended->cause != STORE_CAUSE_NONE) {
+	if (ended->cause != SQL_CAUSE_NONE) {
 		accountd_telemetry_unavailable(accountd, ended);
 	}
 	if (ended->error != NULL && accountd_call_is_unknown(ended->error)) {
@@ -125,14 +125,14 @@ accountd_telemetry_operation(void *closure, const struct store_ended *ended)
 }
 
 static void
-accountd_telemetry_collect_store(struct metric_scrape *scrape, const struct store *store)
+accountd_telemetry_collect_store(struct metric_scrape *scrape, const struct sql_db *store)
 {
-	static const char *const names[STORE_CONN_STATES] = {
-	    [STORE_CONN_CLOSED] = "closed", [STORE_CONN_IDLE] = "idle", [STORE_CONN_BUSY] = "busy"};
+	static const char *const names[SQL_CONN_STATES] = {
+	    [SQL_CONN_CLOSED] = "closed", [SQL_CONN_IDLE] = "idle", [SQL_CONN_BUSY] = "busy"};
 
-	for (unsigned i = 0; i < STORE_CONN_STATES; i++) {
+	for (unsigned i = 0; i < SQL_CONN_STATES; i++) {
 		metric_put(scrape, ACCOUNTD_STORE_CONNECTIONS,
-		    store_conns_in(store, (enum store_conn_state)i), &names[i]);
+		    sql_conns_in(store, (enum sql_conn_state)i), &names[i]);
 	}
 }
 
@@ -233,10 +233,10 @@ accountd_telemetry_make_series(struct accountd_telemetry *accountd)
 		accountd->store_calls[i] =
 		    metric_series(set, ACCOUNTD_STORE_CALLS, &accountd_operations[i]);
 		/* Made before they count anything, so that a rate sees their first. */
-		for (unsigned cause = STORE_CAUSE_AWAY; cause < STORE_CAUSE_FAILED; cause++) {
+		for (unsigned cause = SQL_CAUSE_AWAY; cause < SQL_CAUSE_FAILED; cause++) {
 			accountd_series(accountd, &accountd->store_unavailable[i][cause],
 			    ACCOUNTD_STORE_UNAVAILABLE, accountd_operations[i],
-			    store_cause_name((enum store_cause)cause));
+			    sql_cause_name((enum sql_cause)cause));
 		}
 	}
 	for (size_t i = RPC_CAUSE_LOST + 1; i < RPC_CAUSES; i++) {
@@ -256,7 +256,7 @@ accountd_telemetry_make_series(struct accountd_telemetry *accountd)
 
 enum status_code
 accountd_telemetry_open(struct accountd_telemetry **accountd, struct telemetry *telemetry,
-    struct store *store, struct error *error)
+    struct sql_db *store, struct error *error)
 {
 	struct accountd_telemetry *opened = calloc(1, sizeof(*opened));
 
@@ -273,7 +273,7 @@ accountd_telemetry_open(struct accountd_telemetry **accountd, struct telemetry *
 	opened->telemetry = telemetry;
 	opened->store = store;
 	accountd_telemetry_make_series(opened);
-	store_set_observer(store, accountd_telemetry_operation, opened);
+	sql_set_observer(store, accountd_telemetry_operation, opened);
 	metric_set_collect(opened->set, accountd_telemetry_collect, opened);
 	return STATUS_OK;
 }
@@ -284,7 +284,7 @@ accountd_telemetry_close(struct accountd_telemetry **accountd)
 	if (*accountd == NULL) {
 		return;
 	}
-	store_set_observer((*accountd)->store, NULL, NULL);
+	sql_set_observer((*accountd)->store, NULL, NULL);
 	metric_set_collect((*accountd)->set, NULL, NULL);
 	free(*accountd);
 	*accountd = NULL;
@@ -434,9 +434,9 @@ const struct rpc_interceptor *
 accountd_telemetry_interceptors(size_t *count)
 {
 	static const struct rpc_interceptor rows[] = {
-	    {"log", NULL, accountd_call_log, NULL},
-	    {"trace", NULL, accountd_telemetry_trace_call, NULL},
-	    {"metrics", NULL, accountd_telemetry_count_call, NULL},
+	    {"log", NULL, accountd_call_log},
+	    {"trace", NULL, accountd_telemetry_trace_call},
+	    {"metrics", NULL, accountd_telemetry_count_call},
 	};
 
 	*count = sizeof(rows) / sizeof(rows[0]);

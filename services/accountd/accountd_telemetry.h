@@ -23,7 +23,7 @@ struct user_service;
 
 /* Begins to report; telemetry and store are borrowed until accountd_telemetry_close. */
 enum status_code accountd_telemetry_open(struct accountd_telemetry **accountd,
-    struct telemetry *telemetry, struct store *store, struct error *error);
+    struct telemetry *telemetry, struct sql_db *store, struct error *error);
 
 /* Nobody may use it any more, and no scrape calls it. Clears *accountd. NULL is fine. */
 void accountd_telemetry_close(struct accountd_telemetry **accountd);

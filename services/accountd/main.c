@@ -27,7 +27,7 @@ last_line(enum accountd_command command)
 }
 
 static enum status_code
-run(struct conf *conf, enum accountd_command command, struct store *store, struct error *error)
+run(struct conf *conf, enum accountd_command command, struct sql_db *store, struct error *error)
 {
 	const struct password_cost cost = {(size_t)conf_int(conf, ACCOUNTD_HASH_MEM_KIB),
 	    (unsigned)conf_int(conf, ACCOUNTD_HASH_PASSES)};
@@ -39,7 +39,7 @@ run(struct conf *conf, enum accountd_command command, struct store *store, struc
 	if (command == ACCOUNTD_RUN && accountd_probe(conf, error) != STATUS_OK) {
 		return error->code;
 	}
-	if (store_is_embedded(store) && accountd_migrate(store, &cost, false, error) != STATUS_OK) {
+	if (sql_is_embedded(store) && accountd_migrate(store, &cost, false, error) != STATUS_OK) {
 		return error->code;
 	}
 	return command == ACCOUNTD_RUN ? accountd_run(conf, store, &cost, error)
@@ -61,8 +61,8 @@ tell(enum accountd_command command, const struct error *error)
 static int
 open_and_run(struct conf *conf, enum accountd_command command)
 {
-	const struct store_options options = accountd_store_options(conf);
-	struct store *store = NULL;
+	const struct sql_options options = accountd_store_options(conf);
+	struct sql_db *store = NULL;
 	struct error error;
 	int status = 0;
 
@@ -75,7 +75,7 @@ open_and_run(struct conf *conf, enum accountd_command command)
 		tell(command, &error);
 		status = 1;
 	}
-	store_close(&store);
+	sql_close(&store);
 	return status;
 }
 
@@ -91,23 +91,17 @@ main(int argc, char **argv)
 
 	process_init();
 	program.start_checks = accountd_start_checks;
-	if (!service_conf_init(&program, &accountd_conf_own)) {
-		fputs("accountd: out of memory\n", stderr);
-		return 1;
-	}
 	result = conf_load(&conf, &program, argc, argv, &word);
 	if (result != CONF_RUN) {
-		service_conf_fini(&program);
 		return result == CONF_EXIT ? 0 : 2;
 	}
-	log_open("accountd", (enum log_level)conf_choice(conf, SERVICE_CONF_LOG_LEVEL));
+	log_open("accountd", (enum log_level)conf_choice(conf, ACCOUNTD_LOG_LEVEL));
 	command = accountd_command_of(word);
 	if (command == ACCOUNTD_RUN) {
 		log_start();
 	}
 	status = open_and_run(conf, command);
 	conf_free(&conf);
-	service_conf_fini(&program);
 	log_stop();
 	return status;
 }

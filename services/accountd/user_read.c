@@ -4,7 +4,6 @@
 #include "account/v1/user.pb-c.h"
 #include "common/base/arena.h"
 #include "services/accountd/page_token.h"
-#include "services/accountd/store_watch.h"
 #include "services/accountd/user_message.h"
 #include "services/accountd/user_service_impl.h"
 
@@ -157,7 +156,7 @@ user_list_check(const struct user_service *service, const Account__V1__ListUsers
 	if (request->page_size < 0 || request->page_size > PAGE_SIZE_MAX) {
 		error_violation(error, arena, "page_size", "must be 1 to 1000");
 	}
-	if (*request->page_token != '\0' && !page_token_read(store_watch_page_key(service->watch),
+	if (*request->page_token != '\0' && !page_token_read(sql_watch_secret(service->watch),
 						filter, request->page_token, after_id)) {
 		error_violation(error, arena, "page_token",
 		    "must be the next_page_token of a list with the same filters");
@@ -187,7 +186,7 @@ user_list_answer(struct user_service *service, struct rpc_call *call,
 	}
 	if (count > page_size) {
 		response.next_page_token = page_token_new(
-		    store_watch_page_key(service->watch), filter, rows[page_size - 1].id, arena);
+		    sql_watch_secret(service->watch), filter, rows[page_size - 1].id, arena);
 		if (response.next_page_token == NULL) {
 			user_fail_no_memory(call);
 			return;
@@ -263,7 +262,7 @@ user_health_run(void *closure, struct rpc_call **calls, size_t count)
 		return;
 	}
 	user_share(worker->service, STORE_OPERATION_CHECK, count);
-	if (store_ping(worker->conn, user_latest_deadline_ns(calls, count), &error) != STATUS_OK) {
+	if (sql_ping(worker->conn, user_latest_deadline_ns(calls, count), &error) != STATUS_OK) {
 		user_fail_all(calls, count, &error);
 		return;
 	}

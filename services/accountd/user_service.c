@@ -5,7 +5,6 @@
 
 #include "account/v1/user.pb-c.h"
 #include "services/accountd/hasher.h"
-#include "services/accountd/store_watch.h"
 #include "services/accountd/user_service_impl.h"
 
 #define USER_RETRY_AFTER_MS 1000
@@ -91,7 +90,7 @@ user_start_health(struct rpc_call *call, void *closure)
 {
 	struct user_service *service = closure;
 
-	if (store_watch_serving(service->watch)) {
+	if (sql_watch_serving(service->watch)) {
 		user_start_queued(call, closure);
 	} else {
 		user_fail_unavailable(&call, 1);
@@ -145,7 +144,7 @@ user_latest_deadline_ns(struct rpc_call **calls, size_t count)
 bool
 user_require_ready(struct user_service *service, struct rpc_call **calls, size_t count)
 {
-	if (store_watch_page_key(service->watch) != NULL) {
+	if (sql_watch_ready(service->watch)) {
 		return true;
 	}
 	user_fail_unavailable(calls, count);
@@ -169,7 +168,7 @@ user_service_open_workers(struct user_service *service)
 	service->worker_list = calloc(count, sizeof(*service->worker_list));
 	for (unsigned i = 0; i < count && service->worker_list != NULL; i++) {
 		service->worker_list[i].service = service;
-		service->worker_list[i].conn = store_conn_open(service->options.store);
+		service->worker_list[i].conn = sql_conn_open(service->options.store);
 		if (service->worker_list[i].conn == NULL) {
 			return false;
 		}
@@ -182,7 +181,7 @@ user_service_close_workers(struct user_service *service)
 {
 	for (unsigned i = 0; i < service->options.store_workers; i++) {
 		if (service->worker_list != NULL) {
-			store_conn_close(&service->worker_list[i].conn);
+			sql_conn_close(&service->worker_list[i].conn);
 		}
 	}
 	free(service->worker_list);
@@ -194,7 +193,7 @@ user_bulk_workers(const struct user_service_options *options)
 {
 	unsigned most = options->store_workers > 1 ? options->store_workers - 1 : 1;
 
-	if (store_is_embedded(options->store)) {
+	if (sql_is_embedded(options->store)) {
 		return 1;
 	}
 	return options->bulk_workers_max < most ? options->bulk_workers_max : most;
@@ -204,7 +203,7 @@ static enum status_code
 user_service_start_workers(struct user_service *service, struct error *error)
 {
 	const struct user_service_options *options = &service->options;
-	unsigned writers = store_is_embedded(options->store) ? 1 : 0;
+	unsigned writers = sql_is_embedded(options->store) ? 1 : 0;
 	size_t queue = options->queue_max;
 	size_t batch = options->coalesce_max;
 	const struct rpc_kind kinds[USER_KIND_COUNT] = {
@@ -235,6 +234,11 @@ user_service_start(
 	    .cost = options->cost,
 	    .hash_ns = options->hash_ns,
 	    .wait_ns = options->hash_wait_ns};
+	const struct sql_watch_options watch = {.db = options->store,
+	    .schema = &store_schema,
+	    .checks = store_checks,
+	    .secret_name = STORE_PAGE_KEY_NAME,
+	    .secret_bytes = STORE_PAGE_KEY_BYTES};
 	struct user_service *started = calloc(1, sizeof(*started));
 	enum status_code status;
 
@@ -244,7 +248,7 @@ user_service_start(
 		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
 	}
 	started->options = *options;
-	status = store_watch_start(&started->watch, options->store, error);
+	status = sql_watch_start(&started->watch, &watch, error);
 	if (status == STATUS_OK) {
 		status = user_service_start_workers(started, error);
 	}
@@ -273,13 +277,13 @@ user_service_serving(void *closure)
 const char *
 user_service_problem(const struct user_service *service)
 {
-	return store_watch_problem(service->watch);
+	return sql_watch_problem(service->watch);
 }
 
 bool
 user_service_writing(const struct user_service *service)
 {
-	return store_refusal(service->options.store) == STORE_CAUSE_NONE;
+	return sql_refusal(service->options.store) == SQL_CAUSE_NONE;
 }
 
 void
@@ -290,7 +294,7 @@ user_service_stop(struct user_service **service)
 	}
 	hasher_stop(&(*service)->hasher);
 	rpc_pool_stop(&(*service)->workers);
-	store_watch_stop(&(*service)->watch);
+	sql_watch_stop(&(*service)->watch);
 	user_service_close_workers(*service);
 	free(*service);
 	*service = NULL;

@@ -24,7 +24,7 @@ struct user_service;
 #define USER_COALESCE_MAX 1024
 
 struct user_service_options {
-	struct store *store; /* borrowed */
+	struct sql_db *store; /* borrowed */
 	unsigned store_workers;
 	unsigned bulk_workers_max; /* bulk calls written at a time; one worker is left for others */
 	size_t queue_max;          /* waiting calls of a kind */

@@ -9,7 +9,7 @@
 #include "services/accountd/user_service.h"
 
 struct hasher;
-struct store_watch;
+struct sql_watch;
 
 /* Queues of the store's workers. */
 enum user_kind {
@@ -24,12 +24,12 @@ enum user_kind {
 /* What belongs to one store worker. */
 struct user_worker {
 	struct user_service *service;
-	struct store_conn *conn;
+	struct sql_conn *conn;
 };
 
 struct user_service {
 	struct user_service_options options;
-	struct store_watch *watch;
+	struct sql_watch *watch;
 	struct rpc_pool *workers;
 	struct hasher *hasher;
 	struct user_worker *worker_list; /* store_workers of them */

@@ -190,7 +190,7 @@ user_write_gather(struct rpc_call **calls, size_t count, size_t *total)
 static void
 user_write_share(const struct user_service *service, struct rpc_call **calls, size_t count)
 {
-	size_t of[STORE_OPERATION_CHECK] = {0};
+	size_t of[STORE_OPERATIONS] = {0};
 
 	for (size_t i = 0; i < count; i++) {
 		const struct user_job *job = &((struct user_write *)rpc_call_data(calls[i]))->job;
