@@ -7,6 +7,24 @@
 
 #include <cmocka.h>
 
+static struct conf_program program;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	program = accountd_program;
+	return service_conf_init(&program, &accountd_conf_own) ? 0 : -1;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	service_conf_fini(&program);
+	return 0;
+}
+
 static struct conf *
 load(char *flag)
 {
@@ -15,7 +33,7 @@ load(char *flag)
 	const char *command;
 
 	assert_int_equal(
-	    conf_load(&conf, &accountd_program, flag == NULL ? 1 : 2, argv, &command), CONF_RUN);
+	    conf_load(&conf, &program, flag == NULL ? 1 : 2, argv, &command), CONF_RUN);
 	assert_null(command);
 	return conf;
 }
@@ -26,10 +44,10 @@ the_defaults_are_valid(void **state)
 	struct conf *conf = load(NULL);
 
 	(void)state;
-	assert_string_equal(conf_text(conf, ACCOUNTD_LISTEN), "tcp://127.0.0.1:7001");
-	assert_string_equal(conf_text(conf, ACCOUNTD_STORE), "sqlite:accountd.db");
-	assert_int_equal(conf_int(conf, ACCOUNTD_DB_PORT), 3306);
-	assert_int_equal(conf_int(conf, ACCOUNTD_MAX_CONCURRENT_BULK_OPERATIONS), 10);
+	assert_string_equal(conf_text(conf, SERVICE_CONF_LISTEN), "tcp://127.0.0.1:7001");
+	assert_string_equal(conf_text(conf, SERVICE_CONF_STORE), "sqlite:accountd.db");
+	assert_int_equal(conf_int(conf, SERVICE_CONF_DB_PORT), 3306);
+	assert_int_equal(conf_int(conf, SERVICE_CONF_MAX_CONCURRENT_BULK_OPERATIONS), 10);
 	conf_free(&conf);
 }
 
@@ -48,14 +66,14 @@ static void
 every_row_says_what_it_is(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < accountd_program.row_count; i++) {
-		const struct conf_row *row = &accountd_program.rows[i];
+	for (unsigned i = 0; i < program.row_count; i++) {
+		const struct conf_row *row = &program.rows[i];
 
 		assert_non_null(row->key);
 		assert_true(row->help[strlen(row->help) - 1] == '.');
 		assert_true(row->type != CONF_INT || row->min < row->max);
 		for (unsigned j = 0; j < i; j++) {
-			assert_string_not_equal(accountd_program.rows[j].key, row->key);
+			assert_string_not_equal(program.rows[j].key, row->key);
 		}
 	}
 }
@@ -64,16 +82,16 @@ static void
 the_keys_of_the_original_are_known(void **state)
 {
 	static const struct {
-		enum accountd_conf row;
+		unsigned row;
 		const char *key;
-	} keys[] = {{ACCOUNTD_PORT, "port"}, {ACCOUNTD_LOG_LEVEL, "logLevel"},
-	    {ACCOUNTD_DB_HOST, "dbHost"}, {ACCOUNTD_DB_PORT, "dbPort"},
-	    {ACCOUNTD_DB_NAME, "dbName"},
-	    {ACCOUNTD_MAX_CONCURRENT_BULK_OPERATIONS, "maxConcurrentBulkOperations"}};
+	} keys[] = {{SERVICE_CONF_PORT, "port"}, {SERVICE_CONF_LOG_LEVEL, "logLevel"},
+	    {SERVICE_CONF_DB_HOST, "dbHost"}, {SERVICE_CONF_DB_PORT, "dbPort"},
+	    {SERVICE_CONF_DB_NAME, "dbName"},
+	    {SERVICE_CONF_MAX_CONCURRENT_BULK_OPERATIONS, "maxConcurrentBulkOperations"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		assert_string_equal(accountd_program.rows[keys[i].row].key, keys[i].key);
+		assert_string_equal(program.rows[keys[i].row].key, keys[i].key);
 	}
 }
 
@@ -98,5 +116,5 @@ main(void)
 	    cmocka_unit_test(keys_are_flags_too),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -18,6 +18,7 @@
 static void
 the_configuration_is_documented_as_it_is(void **state)
 {
+	struct conf_program accountd = accountd_program;
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
@@ -39,7 +40,9 @@ the_configuration_is_documented_as_it_is(void **state)
 	    "only once, such as "
 	    "a pipe or `<(…)`, is not read again; its values\nstay.\n\n## accountd\n\n",
 	    out);
-	conf_print_markdown(&accountd_program, out);
+	assert_true(service_conf_init(&accountd, &accountd_conf_own));
+	conf_print_markdown(&accountd, out);
+	service_conf_fini(&accountd);
 	fputs("\n## gatewayd\n\n", out);
 	conf_print_markdown(&gw_program, out);
 	assert_int_equal(fclose(out), 0);

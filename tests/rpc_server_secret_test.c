@@ -199,14 +199,14 @@ run(void *worker, struct rpc_call **calls, size_t count)
 	}
 }
 
-static bool
+static enum rpc_before
 refuse(struct rpc_call *call, void *closure)
 {
 	if (strcmp(rpc_call_method(call)->name, "test.v1.Test/Refused") != 0) {
-		return true;
+		return RPC_BEFORE_PASS;
 	}
 	start_fail(call, closure);
-	return false;
+	return RPC_BEFORE_FAILED;
 }
 
 static struct rpc_server *
@@ -221,7 +221,7 @@ open_server(void)
 	}
 	static const struct rpc_method methods[] = {ROW("Secret", start_echo),
 	    ROW("Fail", start_fail), ROW("Refused", start_fail), ROW("Queue", start_queue)};
-	static const struct rpc_interceptor interceptors[] = {{"refuse", refuse, NULL}};
+	static const struct rpc_interceptor interceptors[] = {{"refuse", refuse, NULL, NULL}};
 	const struct rpc_server_options options = {
 	    .listen = "tcp://127.0.0.1:0",
 	    .methods = methods,

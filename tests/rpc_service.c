@@ -169,7 +169,7 @@ observe(const struct rpc_call *call, const struct error *error, void *closure)
 	atomic_fetch_add(&service_observed[error->code], 1);
 }
 
-static const struct rpc_interceptor interceptors[] = {{"observe", NULL, observe}};
+static const struct rpc_interceptor interceptors[] = {{"observe", NULL, observe, NULL}};
 static void
 observe_message(size_t calls, void *closure)
 {

@@ -178,6 +178,12 @@ conf_choice(const struct conf *conf, unsigned row)
 	return (unsigned)conf_at_of(conf, row, CONF_CHOICE)->number;
 }
 
+const void *
+conf_closure(const struct conf *conf)
+{
+	return conf->program->closure;
+}
+
 bool
 conf_given(const struct conf *conf, unsigned row)
 {

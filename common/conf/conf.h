@@ -68,6 +68,7 @@ struct conf_program {
 	 * false, with error filled, when one is broken. NULL: there are none.
 	 */
 	bool (*check)(const struct conf *conf, struct error *error);
+	const void *closure; /* for the checks, which get it by conf_closure */
 
 	/*
 	 * Check what else a start with command (as conf_load returns it) needs:
@@ -109,6 +110,9 @@ int64_t conf_int(const struct conf *conf, unsigned row);
 bool conf_bool(const struct conf *conf, unsigned row);
 const char *conf_text(const struct conf *conf, unsigned row);
 unsigned conf_choice(const struct conf *conf, unsigned row);
+
+/* The closure of the program. */
+const void *conf_closure(const struct conf *conf);
 
 /* True when a source other than the default has set the value. */
 bool conf_given(const struct conf *conf, unsigned row);

@@ -72,8 +72,8 @@ accountd_changed(void *closure, unsigned row, const struct conf_row *what, bool 
 
 	log_info(applied ? "configuration changed" : "configuration change needs a restart",
 	    LOG_STR("key", what->key));
-	if (applied && row == ACCOUNTD_LOG_LEVEL) {
-		log_set_level((enum log_level)conf_choice(reload->conf, ACCOUNTD_LOG_LEVEL));
+	if (applied && row == SERVICE_CONF_LOG_LEVEL) {
+		log_set_level((enum log_level)conf_choice(reload->conf, SERVICE_CONF_LOG_LEVEL));
 	}
 }
 
@@ -109,8 +109,8 @@ accountd_reload(struct conf *conf, const struct accountd *accountd)
 	}
 	if (!conf_reload(conf, &options, &error)) {
 		log_error("configuration and certificates stay as they were", &error, NULL, 0);
-	} else if (!sql_set_login(accountd->store, conf_text(conf, ACCOUNTD_DB_USER),
-		       conf_text(conf, ACCOUNTD_DB_PASSWORD))) {
+	} else if (!sql_set_login(accountd->store, conf_text(conf, SERVICE_CONF_DB_USER),
+		       conf_text(conf, SERVICE_CONF_DB_PASSWORD))) {
 		log_err("there is no memory for the user of the database");
 	}
 }
@@ -141,14 +141,15 @@ accountd_service_options(const struct conf *conf, struct sql_db *store,
     const struct password_cost *cost, struct accountd_telemetry *telemetry)
 {
 	return (struct user_service_options){.store = store,
-	    .store_workers = (unsigned)conf_int(conf, ACCOUNTD_STORE_WORKERS),
-	    .bulk_workers_max = (unsigned)conf_int(conf, ACCOUNTD_MAX_CONCURRENT_BULK_OPERATIONS),
-	    .queue_max = (size_t)conf_int(conf, ACCOUNTD_QUEUE_MAX),
-	    .coalesce_max = (size_t)conf_int(conf, ACCOUNTD_COALESCE_MAX),
+	    .store_workers = (unsigned)conf_int(conf, SERVICE_CONF_STORE_WORKERS),
+	    .bulk_workers_max =
+		(unsigned)conf_int(conf, SERVICE_CONF_MAX_CONCURRENT_BULK_OPERATIONS),
+	    .queue_max = (size_t)conf_int(conf, SERVICE_CONF_QUEUE_MAX),
+	    .coalesce_max = (size_t)conf_int(conf, SERVICE_CONF_COALESCE_MAX),
 	    .hash_threads = accountd_hash_threads(conf),
 	    .hash_queue_max = (size_t)conf_int(conf, ACCOUNTD_HASH_QUEUE_MAX),
 	    .cost = *cost,
-	    .bulk_max_items = (size_t)conf_int(conf, ACCOUNTD_BULK_MAX_ITEMS),
+	    .bulk_max_items = (size_t)conf_int(conf, SERVICE_CONF_BULK_MAX_ITEMS),
 	    .hash_ns = accountd_telemetry_hash_ns(telemetry),
 	    .hash_wait_ns = accountd_telemetry_hash_wait_ns(telemetry),
 	    .observe_shared = accountd_telemetry_shared,
@@ -158,18 +159,18 @@ accountd_service_options(const struct conf *conf, struct sql_db *store,
 static struct rpc_server_limits
 accountd_limits(const struct conf *conf)
 {
-	size_t workers = (size_t)conf_int(conf, ACCOUNTD_STORE_WORKERS);
-	size_t connections = descriptor_room((size_t)conf_int(conf, ACCOUNTD_CONNECTIONS_MAX),
+	size_t workers = (size_t)conf_int(conf, SERVICE_CONF_STORE_WORKERS);
+	size_t connections = descriptor_room((size_t)conf_int(conf, SERVICE_CONF_CONNECTIONS_MAX),
 	    workers * DESCRIPTORS_PER_WORKER + ADMIN_DESCRIPTORS_MAX + DESCRIPTORS_OF_OTHERS);
 
 	return (struct rpc_server_limits){.connections_max = (unsigned)connections,
-	    .address_max = (unsigned)conf_int(conf, ACCOUNTD_CONNECTIONS_PER_ADDRESS_MAX),
-	    .partial_max_bytes = (size_t)conf_int(conf, ACCOUNTD_INCOMPLETE_MAX_BYTES),
-	    .working_max_bytes = (size_t)conf_int(conf, ACCOUNTD_WORKING_MAX_BYTES),
-	    .unsent_max_bytes = (size_t)conf_int(conf, ACCOUNTD_UNSENT_MAX_BYTES),
-	    .handshake_timeout_ms = (int)conf_int(conf, ACCOUNTD_HANDSHAKE_TIMEOUT_MS),
-	    .receive_timeout_ms = (int)conf_int(conf, ACCOUNTD_RECEIVE_TIMEOUT_MS),
-	    .send_timeout_ms = (int)conf_int(conf, ACCOUNTD_SEND_TIMEOUT_MS)};
+	    .address_max = (unsigned)conf_int(conf, SERVICE_CONF_CONNECTIONS_PER_ADDRESS_MAX),
+	    .partial_max_bytes = (size_t)conf_int(conf, SERVICE_CONF_INCOMPLETE_MAX_BYTES),
+	    .working_max_bytes = (size_t)conf_int(conf, SERVICE_CONF_WORKING_MAX_BYTES),
+	    .unsent_max_bytes = (size_t)conf_int(conf, SERVICE_CONF_UNSENT_MAX_BYTES),
+	    .handshake_timeout_ms = (int)conf_int(conf, SERVICE_CONF_HANDSHAKE_TIMEOUT_MS),
+	    .receive_timeout_ms = (int)conf_int(conf, SERVICE_CONF_RECEIVE_TIMEOUT_MS),
+	    .send_timeout_ms = (int)conf_int(conf, SERVICE_CONF_SEND_TIMEOUT_MS)};
 }
 
 static struct rpc_server_options
@@ -178,11 +179,11 @@ accountd_server_options(
 {
 	struct rpc_server_options options = {.listen = listen,
 	    .closure = accountd->service,
-	    .request_max_bytes = (size_t)conf_int(conf, ACCOUNTD_REQUEST_MAX_BYTES),
-	    .batch_max_calls = (unsigned)conf_int(conf, ACCOUNTD_BATCH_MAX_CALLS),
-	    .messages_max = (unsigned)conf_int(conf, ACCOUNTD_MESSAGES_MAX),
-	    .default_timeout_ms = (uint32_t)conf_int(conf, ACCOUNTD_REQUEST_TIMEOUT_MS),
-	    .timeout_max_ms = (uint32_t)conf_int(conf, ACCOUNTD_TIMEOUT_MAX_MS),
+	    .request_max_bytes = (size_t)conf_int(conf, SERVICE_CONF_REQUEST_MAX_BYTES),
+	    .batch_max_calls = (unsigned)conf_int(conf, SERVICE_CONF_BATCH_MAX_CALLS),
+	    .messages_max = (unsigned)conf_int(conf, SERVICE_CONF_MESSAGES_MAX),
+	    .default_timeout_ms = (uint32_t)conf_int(conf, SERVICE_CONF_REQUEST_TIMEOUT_MS),
+	    .timeout_max_ms = (uint32_t)conf_int(conf, SERVICE_CONF_TIMEOUT_MAX_MS),
 	    .limits = accountd_limits(conf),
 	    .serving = user_service_serving,
 	    .started = user_service_started,
@@ -193,7 +194,7 @@ accountd_server_options(
 	    .observe_fault = accountd_telemetry_connection,
 	    .observe_closure = accountd->telemetry,
 	    .tls = accountd->tls,
-	    .trusted = conf_text(conf, ACCOUNTD_TLS_TRUSTED)};
+	    .trusted = conf_text(conf, SERVICE_CONF_TLS_TRUSTED)};
 
 	options.interceptors = accountd_telemetry_interceptors(&options.interceptor_count);
 	options.methods = user_service_methods(&options.method_count);
@@ -222,7 +223,7 @@ accountd_check_schema(struct sql_db *store, struct error *error)
 static void
 accountd_drain(struct conf *conf, struct accountd *accountd, struct rpc_server *server)
 {
-	int64_t drain_ms = conf_int(conf, ACCOUNTD_DRAIN_MS);
+	int64_t drain_ms = conf_int(conf, SERVICE_CONF_DRAIN_MS);
 
 	log_info("stopping", LOG_INT("drainMs", drain_ms));
 	atomic_store(&accountd->draining, true);
@@ -258,7 +259,7 @@ static enum status_code
 accountd_serve(struct conf *conf, struct accountd *accountd, struct error *error)
 {
 	const struct admin_options administration = {
-	    .listen = conf_text(conf, ACCOUNTD_ADMIN_LISTEN),
+	    .listen = conf_text(conf, SERVICE_CONF_ADMIN_LISTEN),
 	    .metrics = accountd->metrics,
 	    .unready = accountd_unready,
 	    .impaired = accountd_impaired,
@@ -304,9 +305,9 @@ accountd_open_telemetry(struct telemetry *telemetry, const struct conf *conf, st
 {
 	const struct telemetry_options options = {.program = accountd_program.name,
 	    .version = accountd_program.version,
-	    .otlp_endpoint = conf_text(conf, ACCOUNTD_OTLP_ENDPOINT),
-	    .otlp_queue_max = (size_t)conf_int(conf, ACCOUNTD_OTLP_QUEUE_MAX),
-	    .sample_ratio = conf_text(conf, ACCOUNTD_TRACE_SAMPLE_RATIO)};
+	    .otlp_endpoint = conf_text(conf, SERVICE_CONF_OTLP_ENDPOINT),
+	    .otlp_queue_max = (size_t)conf_int(conf, SERVICE_CONF_OTLP_QUEUE_MAX),
+	    .sample_ratio = conf_text(conf, SERVICE_CONF_TRACE_SAMPLE_RATIO)};
 
 	return telemetry_open(telemetry, &options, error);
 }

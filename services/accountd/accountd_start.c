@@ -37,36 +37,36 @@ accountd_command_of(const char *word)
 struct sql_options
 accountd_store_options(const struct conf *conf)
 {
-	return (struct sql_options){.url = conf_text(conf, ACCOUNTD_STORE),
-	    .host = conf_text(conf, ACCOUNTD_DB_HOST),
-	    .port = (unsigned)conf_int(conf, ACCOUNTD_DB_PORT),
-	    .database = conf_text(conf, ACCOUNTD_DB_NAME),
-	    .user = conf_text(conf, ACCOUNTD_DB_USER),
-	    .password = conf_text(conf, ACCOUNTD_DB_PASSWORD),
-	    .connect_timeout_ms = (uint32_t)conf_int(conf, ACCOUNTD_DB_CONNECT_TIMEOUT_MS),
-	    .tls = (enum sql_tls)conf_choice(conf, ACCOUNTD_DB_TLS),
-	    .tls_ca_file = conf_text(conf, ACCOUNTD_DB_TLS_CA),
-	    .tls_cert_file = conf_text(conf, ACCOUNTD_DB_TLS_CERT),
-	    .tls_key_file = conf_text(conf, ACCOUNTD_DB_TLS_KEY)};
+	return (struct sql_options){.url = conf_text(conf, SERVICE_CONF_STORE),
+	    .host = conf_text(conf, SERVICE_CONF_DB_HOST),
+	    .port = (unsigned)conf_int(conf, SERVICE_CONF_DB_PORT),
+	    .database = conf_text(conf, SERVICE_CONF_DB_NAME),
+	    .user = conf_text(conf, SERVICE_CONF_DB_USER),
+	    .password = conf_text(conf, SERVICE_CONF_DB_PASSWORD),
+	    .connect_timeout_ms = (uint32_t)conf_int(conf, SERVICE_CONF_DB_CONNECT_TIMEOUT_MS),
+	    .tls = (enum sql_tls)conf_choice(conf, SERVICE_CONF_DB_TLS),
+	    .tls_ca_file = conf_text(conf, SERVICE_CONF_DB_TLS_CA),
+	    .tls_cert_file = conf_text(conf, SERVICE_CONF_DB_TLS_CERT),
+	    .tls_key_file = conf_text(conf, SERVICE_CONF_DB_TLS_KEY)};
 }
 
 bool
 accountd_tls_options(const struct conf *conf, struct rpc_tls_options *options)
 {
 	*options = (struct rpc_tls_options){.server = true,
-	    .cert_file = conf_text(conf, ACCOUNTD_TLS_CERT),
-	    .key_file = conf_text(conf, ACCOUNTD_TLS_KEY),
-	    .ca_file = conf_text(conf, ACCOUNTD_TLS_CLIENT_CA)};
+	    .cert_file = conf_text(conf, SERVICE_CONF_TLS_CERT),
+	    .key_file = conf_text(conf, SERVICE_CONF_TLS_KEY),
+	    .ca_file = conf_text(conf, SERVICE_CONF_TLS_CLIENT_CA)};
 	return options->cert_file[0] != '\0' || options->key_file[0] != '\0';
 }
 
 const char *
 accountd_listen(const struct conf *conf, char text[ACCOUNTD_LISTEN_TEXT_MAX])
 {
-	int port = (int)conf_int(conf, ACCOUNTD_PORT);
+	int port = (int)conf_int(conf, SERVICE_CONF_PORT);
 
 	snprintf(text, ACCOUNTD_LISTEN_TEXT_MAX, "tcp://127.0.0.1:%d", port);
-	return port == 0 ? conf_text(conf, ACCOUNTD_LISTEN) : text;
+	return port == 0 ? conf_text(conf, SERVICE_CONF_LISTEN) : text;
 }
 
 static bool
@@ -179,7 +179,7 @@ accountd_check_others(const struct rpc_listen_url *url, const char *list, const 
 static bool
 accountd_check_listen(const struct conf *conf, const char *command, struct error *error)
 {
-	const char *admin_listen = conf_text(conf, ACCOUNTD_ADMIN_LISTEN);
+	const char *admin_listen = conf_text(conf, SERVICE_CONF_ADMIN_LISTEN);
 	bool administered = strcmp(admin_listen, ADMIN_OFF) != 0;
 	char text[ACCOUNTD_LISTEN_TEXT_MAX];
 	const char *list = accountd_listen(conf, text);
@@ -216,9 +216,10 @@ accountd_check_listen(const struct conf *conf, const char *command, struct error
 static bool
 accountd_check_limits(const struct conf *conf, const char *command, struct error *error)
 {
-	int64_t least = conf_int(conf, ACCOUNTD_REQUEST_MAX_BYTES) + ACCOUNTD_REQUEST_FRAME_BYTES;
+	int64_t least =
+	    conf_int(conf, SERVICE_CONF_REQUEST_MAX_BYTES) + ACCOUNTD_REQUEST_FRAME_BYTES;
 
-	if (command != NULL || conf_int(conf, ACCOUNTD_INCOMPLETE_MAX_BYTES) >= least) {
+	if (command != NULL || conf_int(conf, SERVICE_CONF_INCOMPLETE_MAX_BYTES) >= least) {
 		return true;
 	}
 	error_set(error, STATUS_INVALID_ARGUMENT, "BAD_LIMIT",
@@ -246,6 +247,6 @@ accountd_probe(const struct conf *conf, struct error *error)
 		}
 	}
 	return status == STATUS_OK
-		   ? admin_probe_listen(conf_text(conf, ACCOUNTD_ADMIN_LISTEN), error)
+		   ? admin_probe_listen(conf_text(conf, SERVICE_CONF_ADMIN_LISTEN), error)
 		   : status;
 }

@@ -434,9 +434,9 @@ const struct rpc_interceptor *
 accountd_telemetry_interceptors(size_t *count)
 {
 	static const struct rpc_interceptor rows[] = {
-	    {"log", NULL, accountd_call_log},
-	    {"trace", NULL, accountd_telemetry_trace_call},
-	    {"metrics", NULL, accountd_telemetry_count_call},
+	    {"log", NULL, accountd_call_log, NULL},
+	    {"trace", NULL, accountd_telemetry_trace_call, NULL},
+	    {"metrics", NULL, accountd_telemetry_count_call, NULL},
 	};
 
 	*count = sizeof(rows) / sizeof(rows[0]);

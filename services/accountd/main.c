@@ -91,17 +91,23 @@ main(int argc, char **argv)
 
 	process_init();
 	program.start_checks = accountd_start_checks;
+	if (!service_conf_init(&program, &accountd_conf_own)) {
+		fputs("accountd: out of memory\n", stderr);
+		return 1;
+	}
 	result = conf_load(&conf, &program, argc, argv, &word);
 	if (result != CONF_RUN) {
+		service_conf_fini(&program);
 		return result == CONF_EXIT ? 0 : 2;
 	}
-	log_open("accountd", (enum log_level)conf_choice(conf, ACCOUNTD_LOG_LEVEL));
+	log_open("accountd", (enum log_level)conf_choice(conf, SERVICE_CONF_LOG_LEVEL));
 	command = accountd_command_of(word);
 	if (command == ACCOUNTD_RUN) {
 		log_start();
 	}
 	status = open_and_run(conf, command);
 	conf_free(&conf);
+	service_conf_fini(&program);
 	log_stop();
 	return status;
 }

@@ -192,19 +192,24 @@ bench_run_single() {
 	bench_load single one read --kind=get --connections=1
 }
 
-bench_setup_list() {
+# bench_tokens STACK: the tokens of its first twenty pages, in a file for bench_wrk.
+bench_tokens() {
 	local token='' page
-	bench_setup_read
 	for ((page = 1; page < 20; page++)); do
-		bench_curl -o "$tmp/page" "$(bench_url read)/users?page_size=1000&page_token=$token"
+		bench_curl -o "$tmp/page" "$(bench_url "$1")/users?page_size=1000&page_token=$token"
 		token=$(grep -o '"next_page_token":"[^"]*"' "$tmp/page" | cut -d '"' -f 4)
 		[ -n "$token" ] || bench_fail 'a page of users has no next_page_token'
-		echo "$token" >>"$tmp/tokens"
+		echo "$token" >>"$tmp/tokens-$1"
 	done
 }
 
+bench_setup_list() {
+	bench_setup_read
+	bench_tokens read
+}
+
 bench_run_list() {
-	bench_wrk list page read 64 list "$tmp/tokens"
+	bench_wrk list page read 64 list "$tmp/tokens-read"
 }
 
 bench_setup_create() {
@@ -354,6 +359,31 @@ bench_run_observed() {
 	bench_wrk observed plain read 64 get
 	bench_wrk observed all observed 64 get
 	: >"$tmp/gatewayd-observed.log"
+}
+
+# Both sides have a database of their own: a migration may stand between them.
+bench_setup_before() {
+	local side mine=$bin
+	for side in now before; do
+		[ "$side" = now ] || bin=$before
+		bench_say "loading $users users for what is measured as $side"
+		bench_start_stack "$side" "bench_$side" "$cheap" ''
+		bench_start_stack "$side-naive" "bench_$side" "$cheap --coalesce-max 1" '--batch-max-calls 1'
+		bench_fill "$(bench_url "$side")" "$users"
+		bench_tokens "$side"
+	done
+	bin=$mine
+}
+
+bench_run_before() {
+	local side sides=(now before)
+	[ $((run % 2)) -eq 1 ] || sides=(before now)
+	for side in "${sides[@]}"; do bench_wrk "$side" get "$side" 64 get; done
+	for side in "${sides[@]}"; do bench_wrk "$side" naive "$side-naive" 64 get; done
+	for side in "${sides[@]}"; do bench_load "$side" single "$side" --kind=get --connections=1; done
+	for side in "${sides[@]}"; do bench_wrk "$side" list "$side" 64 list "$tmp/tokens-$side"; done
+	for side in "${sides[@]}"; do bench_wrk "$side" create "$side" 64 create; done
+	for side in "${sides[@]}"; do bench_wrk "$side" bulk "$side" 64 bulk; done
 }
 
 bench_setup_profile() {

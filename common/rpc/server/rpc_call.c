@@ -96,6 +96,38 @@ rpc_call_fail_unknown(struct rpc_call *call)
 }
 
 void
+rpc_call_fail_cancelled(struct rpc_call *call)
+{
+	struct error error;
+
+	error_set(&error, STATUS_CANCELLED, "CANCELLED",
+	    "the client does not wait for it any more; the call was not executed");
+	rpc_call_fail(call, &error);
+}
+
+/* Goes on with a call where its interceptors are. */
+static void
+rpc_call_go_on(struct rpc_call *call)
+{
+	void *closure = call->message->server->options.closure;
+	const struct rpc_method *method = call->method;
+
+	if (rpc_intercept_before(call)) {
+		method->start(call, method->closure == NULL ? closure : method->closure);
+	}
+}
+
+void
+rpc_call_resume(struct rpc_call *call)
+{
+	if (rpc_call_cancelled(call)) {
+		rpc_call_fail_cancelled(call);
+	} else if (!rpc_call_drop_expired(call)) {
+		rpc_call_go_on(call);
+	}
+}
+
+void
 rpc_call_start(struct rpc_call *call)
 {
 	const struct rpc_server *server = call->message->server;
@@ -108,16 +140,14 @@ rpc_call_start(struct rpc_call *call)
 		rpc_call_fail(call, &error);
 		return;
 	}
-	method = bsearch(&call->view.method, server->methods, server->method_count,
-	    sizeof(*server->methods), rpc_method_compare);
+	method = bsearch(&call->view.method, server->by_name, server->method_count,
+	    sizeof(*server->by_name), rpc_method_compare);
 	if (method == NULL) {
 		rpc_call_fail_unknown(call);
 		return;
 	}
 	call->method = *method;
-	if (rpc_intercept_before(call)) {
-		call->method->start(call, server->options.closure);
-	}
+	rpc_call_go_on(call);
 }
 
 const struct rpc_method *
@@ -171,6 +201,12 @@ rpc_call_metadata(const struct rpc_call *call, const char *key)
 	struct rpc_span value = rpc_call_find_metadata(call, key);
 
 	return value.data == NULL ? NULL : arena_strndup(call->arena, value.data, value.len);
+}
+
+void *
+rpc_call_server_closure(const struct rpc_call *call)
+{
+	return call->message->server->options.closure;
 }
 
 void *

@@ -91,16 +91,6 @@ rpc_pool_gulp(struct rpc_pool *pool, size_t kind, struct rpc_call **calls)
 	return count;
 }
 
-static void
-rpc_pool_drop_cancelled(struct rpc_call *call)
-{
-	struct error error;
-
-	error_set(&error, STATUS_CANCELLED, "CANCELLED",
-	    "the client does not wait for it any more; the call was not executed");
-	rpc_call_fail(call, &error);
-}
-
 /*
  * Fails the calls that nobody waits for any more, and those whose deadline has
  * passed, or will have before even a quick run ends: work that can no longer be
@@ -119,7 +109,7 @@ rpc_pool_drop_late(struct rpc_call **calls, size_t count, int64_t run_ns)
 		calls[i]->waited = true;
 		calls[i]->waited_ns += now_ns - calls[i]->queued_ns;
 		if (rpc_call_cancelled(calls[i])) {
-			rpc_pool_drop_cancelled(calls[i]);
+			rpc_call_fail_cancelled(calls[i]);
 			continue;
 		}
 		if (rpc_call_drop_expired(calls[i])) {
@@ -364,7 +354,7 @@ rpc_pool_sweep(struct rpc_pool *pool, unsigned kind)
 	swept = dropped != NULL;
 	while ((call = dropped) != NULL) {
 		dropped = call->queue_next;
-		rpc_pool_drop_cancelled(call);
+		rpc_call_fail_cancelled(call);
 	}
 	return swept;
 }

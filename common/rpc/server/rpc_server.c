@@ -113,25 +113,38 @@ rpc_method_order(const void *left, const void *right)
 	return strcmp((*a)->name, (*b)->name);
 }
 
+size_t
+rpc_server_slots(const struct rpc_server_options *options)
+{
+	size_t builtin_count;
+
+	(void)rpc_builtin_methods(&builtin_count);
+	return options->method_count + builtin_count;
+}
+
+/* Copies the rows, with their slots: the server's own come after those of its user. */
 static enum status_code
 rpc_server_index_methods(struct rpc_server *server, struct error *error)
 {
 	const struct rpc_server_options *options = &server->options;
+	size_t own = options->method_count;
 	size_t builtin_count;
 	const struct rpc_method *builtin = rpc_builtin_methods(&builtin_count);
-	size_t count = options->method_count + builtin_count;
+	size_t count = own + builtin_count;
 
 	server->methods = calloc(count, sizeof(*server->methods));
-	if (server->methods == NULL) {
+	server->by_name = calloc(count, sizeof(*server->by_name));
+	if (server->methods == NULL || server->by_name == NULL) {
 		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
 	}
 	for (size_t i = 0; i < count; i++) {
-		server->methods[i] =
-		    i < builtin_count ? &builtin[i] : &options->methods[i - builtin_count];
+		server->methods[i] = i < own ? options->methods[i] : builtin[i - own];
+		server->methods[i].slot = (unsigned)i;
+		server->by_name[i] = &server->methods[i];
 	}
-	qsort(server->methods, count, sizeof(*server->methods), rpc_method_order);
+	qsort(server->by_name, count, sizeof(*server->by_name), rpc_method_order);
 	for (size_t i = 1; i < count; i++) {
-		assert(strcmp(server->methods[i - 1]->name, server->methods[i]->name) != 0);
+		assert(strcmp(server->by_name[i - 1]->name, server->by_name[i]->name) != 0);
 	}
 	server->method_count = count;
 	return STATUS_OK;
@@ -171,6 +184,7 @@ rpc_server_free(struct rpc_server *server)
 	}
 	pthread_cond_destroy(&server->idle);
 	pthread_mutex_destroy(&server->lock);
+	free(server->by_name);
 	free(server->methods);
 	free(server);
 }

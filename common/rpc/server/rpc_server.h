@@ -37,11 +37,28 @@ struct rpc_method {
 
 	/*
 	 * Takes the call. It must be finished exactly once, by any thread.
-	 * Called in one of NNG's threads: must not block.
+	 * Called in one of NNG's threads, or in the one that resumed the call
+	 * (rpc_call_resume): must not block.
 	 */
 	void (*start)(struct rpc_call *call, void *closure);
-	unsigned kind; /* for the service's own use, for example the queue of rpc_pool */
-	bool secret;   /* the request holds secrets: it is overwritten after the answer */
+	void *closure;          /* for start; NULL: it gets that of rpc_server_options */
+	unsigned kind;          /* for the service's own use, for example the queue of rpc_pool */
+	bool secret;            /* the request holds secrets: it is overwritten after the answer */
+	const char *permission; /* for the interceptors: what a caller needs; may be NULL */
+
+	/*
+	 * Set by the server, in the rows that rpc_call_method gives: the number of
+	 * the method, below rpc_server_slots. That of a row of the table is its
+	 * index there.
+	 */
+	unsigned slot;
+};
+
+/* What before of an interceptor has done with the call. */
+enum rpc_before {
+	RPC_BEFORE_PASS,   /* the next row is asked, or the call is started */
+	RPC_BEFORE_FAILED, /* it has failed the call, which must not be used any more */
+	RPC_BEFORE_WAITS   /* it resumes or fails the call later, or has done so already */
 };
 
 /*
@@ -54,11 +71,13 @@ struct rpc_interceptor {
 	const char *name;
 
 	/*
-	 * Called in the order of the rows, before the call is started. Returns
-	 * false when it has failed the call, which must not be used any more.
-	 * May be NULL.
+	 * Called in the order of the rows, before the call is started. One that
+	 * must wait for something, as for the answer of another server, keeps
+	 * the call, returns RPC_BEFORE_WAITS, and calls rpc_call_resume or
+	 * rpc_call_fail later, in any thread, when the call's deadline passes
+	 * at the latest. May be NULL.
 	 */
-	bool (*before)(struct rpc_call *call, void *closure);
+	enum rpc_before (*before)(struct rpc_call *call, void *closure);
 
 	/*
 	 * Called in the opposite order, when the call is finished and before
@@ -66,6 +85,7 @@ struct rpc_interceptor {
 	 * was answered. May be NULL.
 	 */
 	void (*after)(const struct rpc_call *call, const struct error *error, void *closure);
+	void *closure; /* for both; NULL: they get observe_closure of rpc_server_options */
 };
 
 /* What clients may use of the server; see rpc_net.h. 0: no limit; for times: the default. */
@@ -102,7 +122,7 @@ struct rpc_server_options {
 	const char *listen;
 	const struct rpc_method *methods;
 	size_t method_count;
-	void *closure;               /* handed to each start */
+	void *closure;               /* handed to the starts of methods that have none */
 	size_t request_max_bytes;    /* larger messages are refused as a whole */
 	unsigned batch_max_calls;    /* of one message; more of them are refused as a whole */
 	unsigned messages_max;       /* of a connection, worked on at a time; further ones wait */
@@ -157,6 +177,9 @@ struct rpc_server_options {
  */
 enum status_code rpc_server_open(
     struct rpc_server **server, const struct rpc_server_options *options, struct error *error);
+
+/* How many methods a server with these options has, with those that every server has. */
+size_t rpc_server_slots(const struct rpc_server_options *options);
 
 /* The bound URLs, separated by commas: as in listen, but with the actual port if that was 0. */
 const char *rpc_server_url(const struct rpc_server *server);
@@ -215,6 +238,17 @@ bool rpc_call_cancelled(const struct rpc_call *call);
  * INVALID_ARGUMENT and must not be used any more.
  */
 const ProtobufCMessage *rpc_call_request(struct rpc_call *call);
+
+/* The closure of the options of the server that received the call. */
+void *rpc_call_server_closure(const struct rpc_call *call);
+
+/*
+ * For an interceptor that has returned, or is about to return, RPC_BEFORE_WAITS:
+ * goes on with the call, which must not be used afterwards, in this thread. A
+ * call whose deadline has passed, or that was cancelled, is failed instead. Any
+ * thread, but not within before.
+ */
+void rpc_call_resume(struct rpc_call *call);
 
 /* A pointer that the service can attach to the call; NULL at first. */
 void *rpc_call_data(const struct rpc_call *call);

@@ -63,6 +63,7 @@ struct rpc_call {
 	int64_t received_ns;
 	int64_t deadline_ns;
 	struct rpc_span reply; /* its part of the ReplyBatch; set by who finishes it */
+	unsigned intercepted;  /* interceptors that were asked */
 	atomic_bool cancelled;
 
 	struct rpc_call *queue_next; /* this and the next three belong to rpc_pool */
@@ -75,7 +76,8 @@ struct rpc_server {
 	struct rpc_server_options options;
 	struct rpc_net *net;
 	struct rpc_listener *listener;
-	const struct rpc_method **methods;
+	struct rpc_method *methods;        /* by slot */
+	const struct rpc_method **by_name; /* sorted */
 	size_t method_count;
 	size_t arena_max_bytes;
 	char digest[RPC_DIGEST_SIZE]; /* of options.descriptor_set */
@@ -151,7 +153,13 @@ void rpc_call_reset(struct rpc_call *call);
 /* Gives the call to its method, or fails it where there is none or an interceptor refuses it. */
 void rpc_call_start(struct rpc_call *call);
 
-/* Runs the interceptors, the server's own first. False: the call was failed and is gone. */
+/* Fails a call that nobody waits for any more. */
+void rpc_call_fail_cancelled(struct rpc_call *call);
+
+/*
+ * Asks the interceptors that were not asked yet, the server's own first. False:
+ * the call must not be used any more: it was failed, or one of them has it.
+ */
 bool rpc_intercept_before(struct rpc_call *call);
 void rpc_intercept_after(const struct rpc_call *call, const struct error *error);
 
