@@ -15,19 +15,17 @@ import yaml
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(ROOT, "build/deploy/bin")
-CHARTS = ("accountd", "gateway", "mockvideo")
-PROGRAMS = {"accountd": "accountd", "gateway": "gatewayd"}
+with open(os.path.join(ROOT, "deploy/services.txt"), encoding="utf-8") as _table:
+    SERVICES = tuple(line.split()[0] for line in _table if line.strip() and not line.startswith("#"))
+CHARTS = (*SERVICES, "gateway", "mockvideo")
+PROGRAMS = {**{name: name for name in SERVICES}, "gateway": "gatewayd"}
 
 # The least that each chart must be told.
 LEAST = {
-    "accountd": ["config.dbHost=db", "database.existingSecret=db"],
+    **{name: ["config.dbHost=db", "database.existingSecret=db"] for name in SERVICES},
     "gateway": ["config.insecureNoAuth=true"],
-    "mockvideo": [
-        "accountd.config.dbHost=db",
-        "accountd.database.existingSecret=db",
-        "gateway.config.insecureNoAuth=true",
-    ],
 }
+LEAST["mockvideo"] = [f"{chart}.{pair}" for chart in PROGRAMS for pair in LEAST[chart]]
 
 
 class Skip(Exception):
@@ -91,8 +89,9 @@ def staged():
         need("helm")
         copy = os.path.join(WORK, "helm")
         shutil.copytree(
-            os.path.join(ROOT, "deploy/helm"), copy, ignore=lambda folder, names: [n for n in names if n == "charts"]
-        )
+            os.path.join(ROOT, "deploy/helm"), copy,
+            ignore=lambda folder, names: [n for n in names if n == "charts" and os.path.basename(folder) == "mockvideo"],
+        )  # fmt: skip
         helm("dependency", "build", os.path.join(copy, "mockvideo"))
         _staged = copy
     return _staged
@@ -120,10 +119,24 @@ def render(chart, values=(), sets=(), release="mv", extra=()):
     return [doc for doc in yaml.load_all(text, Loader=Strict) if doc]
 
 
+def as_service(path, name):
+    """The path of a file of accountd's in deploy/helm/ci, with another service's name wherever accountd's is."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read().replace("accountd", name)
+    path = os.path.join(WORK, os.path.basename(path).replace("accountd", name))
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
 def ci_files():
-    """Yields (chart, path) of each file of deploy/helm/ci, named CHART-WHAT.yaml."""
+    """Yields (chart, path) of each file of deploy/helm/ci, named CHART-WHAT.yaml. Those of accountd are for each service."""
     for path in sorted(glob.glob(os.path.join(ROOT, "deploy/helm/ci/*.yaml"))):
-        yield os.path.basename(path).split("-")[0], path
+        chart = os.path.basename(path).split("-")[0]
+        yield chart, path
+        for name in SERVICES if chart == "accountd" else ():
+            if name != chart:
+                yield name, as_service(path, name)
 
 
 def pick(docs, kind, part=""):
@@ -154,11 +167,28 @@ def pod_templates(docs):
             yield name, template["metadata"], template["spec"]
 
 
+def chart_of(deployment):
+    """The chart that makes a Deployment, by its container, which is named like the program."""
+    name = deployment["spec"]["template"]["spec"]["containers"][0]["name"]
+    return next(chart for chart, of in PROGRAMS.items() if of == name)
+
+
 def conf(docs, chart):
     """The configuration file of a chart's Deployment, as a dictionary."""
     text = next(d["data"][PROGRAMS[chart] + ".conf"] for d in docs
                 if d["kind"] == "ConfigMap" and PROGRAMS[chart] + ".conf" in d["data"] and not is_hook(d))  # fmt: skip
     return dict(line.split("=", 1) for line in text.splitlines())
+
+
+def tree(name, rows=()):
+    """A folder with copies of deploy/ and docs/configuration.md, and further rows in its services.txt, as tools/ take it."""
+    root = os.path.join(WORK, name)
+    shutil.copytree(os.path.join(ROOT, "deploy"), os.path.join(root, "deploy"), symlinks=True)
+    os.mkdir(os.path.join(root, "docs"))
+    shutil.copy(os.path.join(ROOT, "docs/configuration.md"), os.path.join(root, "docs"))
+    with open(os.path.join(root, "deploy/services.txt"), "a", encoding="utf-8") as file:
+        file.writelines(row + "\n" for row in rows)
+    return root
 
 
 _tests = []

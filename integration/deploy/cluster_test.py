@@ -7,6 +7,7 @@ import subprocess
 
 import charts
 import hostile
+import toyd
 from charts import BIN, LEAST, chart_path, flags, is_hook, pod_templates, render, test
 from cluster import Cluster, Refused, wait_for
 
@@ -76,6 +77,14 @@ def takes_all():
                 raise AssertionError(
                     f"{os.path.basename(path)}: {doc['kind']} {doc['metadata']['name']}: {refused}"
                 ) from None
+
+
+@test("it takes every object of another service")
+def takes_another():
+    it = cluster()
+    for _, values in toyd.pairs():
+        for doc in charts.yaml.safe_load_all(toyd.template(toyd.chart(), values)):
+            it.create(doc, dry=True)
 
 
 @test("the API server takes what comes of hostile values, wherever the charts do")

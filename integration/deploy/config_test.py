@@ -54,14 +54,14 @@ def said_by(chart, text):
     with open(path, "w", encoding="utf-8") as file:
         file.write(mounted(text))
     command = [charts.program(chart), "--config", path, "--check-config"]
-    command += ["--secrets-dir", secrets] if chart == "accountd" else []
+    command += ["--secrets-dir", secrets] if chart in charts.SERVICES else []
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def configuration_files():
     """Yields (name, chart, text) of every configuration file of every file in deploy/helm/ci."""
-    for _, path in charts.ci_files():
-        docs = render(os.path.basename(path).split("-")[0], [path])
+    for of, path in charts.ci_files():
+        docs = render(of, [path])
         for doc in pick(docs, "ConfigMap"):
             for chart, program in PROGRAMS.items():
                 if program + ".conf" in doc["data"]:

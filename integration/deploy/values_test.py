@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 
 import charts
@@ -41,7 +40,7 @@ REFUSED = [
     ("a user without a password", "accountd", ["database.existingSecret=", "database.user=u"], "password are missing"),
     ("two sources of the password", "accountd", ["database.password=p"], "both set: keep one of the two"),
     ("the embedded store in several pods", "accountd", ["config.store=sqlite:/a.db"],
-     "config.store=sqlite:/a.db keeps the users inside one pod.* set config.store=mysql"),
+     "config.store=sqlite:/a.db keeps the data inside one pod.* set config.store=mysql"),
     ("the embedded store with an autoscaler", "accountd", ["config.store=sqlite:/a.db", "replicaCount=1",
      "autoscaling.enabled=true"], "autoscaling.enabled=false"),
     ("TLS without certificates", "accountd", ["tls.enabled=true"], "tls.enabled needs tls.existingSecret"),
@@ -109,19 +108,16 @@ def strict():
         assert set(schema["properties"]) == set(values), set(schema["properties"]) ^ set(values)
 
 
-@test("schemas and README files are what tools/chart-files makes of tables and values")
+@test("values, schemas and README files are what tools/chart-files makes of tables and values")
 def up_to_date():
     charts.need("helm-docs")
-    copy = os.path.join(charts.WORK, "made")
-    shutil.copytree(os.path.join(charts.ROOT, "deploy/helm"), copy, symlinks=True)
+    copy = charts.tree("made")
     subprocess.run([os.path.join(charts.ROOT, "tools/chart-files"), copy], check=True)
-    for chart in charts.CHARTS:
-        for file in ("README.md", "values.schema.json"):
-            diff = subprocess.run(
-                ["diff", "-u", os.path.join(charts.ROOT, "deploy/helm", chart, file), os.path.join(copy, chart, file)],
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            assert diff.returncode == 0, diff.stdout + "remedy: tools/chart-files"
+    diff = subprocess.run(
+        ["diff", "-ru", "--no-dereference", "--exclude=*.lock", "--exclude=*.tgz", "deploy", os.path.join(copy, "deploy")],
+        cwd=charts.ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert diff.returncode == 0, diff.stdout + diff.stderr + "remedy: tools/chart-files"
 
 
 charts.run_tests()

@@ -31,7 +31,7 @@ accountd's chart makes, in the umbrella that of the same release.
 {{- end }}
 
 {{- define "gateway.conf" -}}
-{{- include "gateway.lines" (include "gateway.keys" . | fromYaml) | trim }}
+{{- include "service.lines" (include "gateway.keys" . | fromYaml) | trim }}
 {{- end }}
 
 {{/* Annotations that replace the pods when what they read only at the start has changed. */}}
@@ -83,7 +83,7 @@ checksum/config: {{ include "gateway.conf" . | sha256sum | quote }}
 
 {{/* The least grace period: the pause before SIGTERM, the drain, and some to spare. */}}
 {{- define "gateway.graceMin" -}}
-{{- add (int .Values.preStopSleepSeconds) (include "gateway.seconds" (dig "drainMs" 10000 .Values.config)) 5 }}
+{{- add (int .Values.preStopSleepSeconds) (include "service.seconds" (dig "drainMs" 10000 .Values.config)) 5 }}
 {{- end }}
 
 {{/* Refuses values that fit the schema, but not each other. */}}
@@ -100,7 +100,7 @@ checksum/config: {{ include "gateway.conf" . | sha256sum | quote }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
 {{- fail "ingress.enabled needs ingress.hosts: [{host: mockvideo.example, paths: [{path: /, pathType: Prefix}]}]" }}
 {{- end }}
-{{- include "gateway.checkOTLP" . }}
-{{- include "gateway.checkAdmin" . }}
-{{- include "gateway.checkScale" . }}
+{{- include "service.checkOTLP" . }}
+{{- include "service.checkAdmin" (list . (include "gateway.graceMin" .)) }}
+{{- include "service.checkScale" . }}
 {{- end }}

@@ -1,10 +1,11 @@
+{{- define "service.pdb" -}}
 {{- if .Values.podDisruptionBudget.enabled -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ include "accountd.fullname" . | quote }}
+  name: {{ include "service.fullname" . | quote }}
   labels:
-    {{- include "accountd.labels" . | nindent 4 }}
+    {{- include "service.labels" . | nindent 4 }}
 spec:
   {{- if kindIs "invalid" .Values.podDisruptionBudget.minAvailable }}
   maxUnavailable: {{ .Values.podDisruptionBudget.maxUnavailable | toJson }}
@@ -15,5 +16,6 @@ spec:
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:
-      {{- include "accountd.selectorLabels" . | nindent 6 }}
+      {{- include "service.selectorLabels" . | nindent 6 }}
+{{- end }}
 {{- end }}

@@ -1,15 +1,16 @@
+{{- define "service.hpa" -}}
 {{- if .Values.autoscaling.enabled -}}
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
-  name: {{ include "accountd.fullname" . | quote }}
+  name: {{ include "service.fullname" . | quote }}
   labels:
-    {{- include "accountd.labels" . | nindent 4 }}
+    {{- include "service.labels" . | nindent 4 }}
 spec:
   scaleTargetRef:
     apiVersion: apps/v1
     kind: Deployment
-    name: {{ include "accountd.fullname" . | quote }}
+    name: {{ include "service.fullname" . | quote }}
   minReplicas: {{ .Values.autoscaling.minReplicas | int64 }}
   maxReplicas: {{ .Values.autoscaling.maxReplicas | int64 }}
   metrics:
@@ -30,4 +31,5 @@ spec:
   behavior:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end }}
 {{- end }}

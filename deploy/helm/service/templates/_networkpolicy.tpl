@@ -1,14 +1,15 @@
+{{- define "service.networkpolicy" -}}
 {{- if .Values.networkPolicy.enabled -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ include "accountd.fullname" . | quote }}
+  name: {{ include "service.fullname" . | quote }}
   labels:
-    {{- include "accountd.labels" . | nindent 4 }}
+    {{- include "service.labels" . | nindent 4 }}
 spec:
   podSelector:
     matchLabels:
-      {{- include "accountd.selectorLabels" . | nindent 6 }}
+      {{- include "service.selectorLabels" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
   ingress:
     {{- with .Values.networkPolicy.rpcFrom }}
@@ -29,19 +30,20 @@ spec:
       from:
         - podSelector:
             matchLabels:
-              {{- include "accountd.selectorLabelsOf" (list . "test") | nindent 14 }}
+              {{- include "service.selectorLabelsOf" (list . "test") | nindent 14 }}
     {{- with .Values.networkPolicy.extraIngress }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   egress:
-    {{- include "accountd.egressDNS" . | nindent 4 }}
-    {{- if include "accountd.usesMysql" . }}
-    {{- include "accountd.egressDatabase" . | nindent 4 }}
+    {{- include "service.egressDNS" . | nindent 4 }}
+    {{- if include "service.usesMysql" . }}
+    {{- include "service.egressDatabase" . | nindent 4 }}
     {{- end }}
-    {{- with include "accountd.egressOTLP" . | trim }}
+    {{- with include "service.egressOTLP" . | trim }}
     {{- . | nindent 4 }}
     {{- end }}
     {{- with .Values.networkPolicy.extraEgress }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+{{- end }}
 {{- end }}

@@ -1,10 +1,10 @@
-{{- include "accountd.check" . -}}
+{{- define "service.deployment" -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ include "accountd.fullname" . | quote }}
+  name: {{ include "service.fullname" . | quote }}
   labels:
-    {{- include "accountd.labels" . | nindent 4 }}
+    {{- include "service.labels" . | nindent 4 }}
   {{- with .Values.deploymentAnnotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -19,18 +19,18 @@ spec:
     {{- toYaml .Values.strategy | nindent 4 }}
   selector:
     matchLabels:
-      {{- include "accountd.selectorLabels" . | nindent 6 }}
+      {{- include "service.selectorLabels" . | nindent 6 }}
   template:
     metadata:
       labels:
-        {{- include "accountd.podLabelsOf" (list . "server" .Values.podLabels) | nindent 8 }}
+        {{- include "service.podLabelsOf" (list . "server" .Values.podLabels) | nindent 8 }}
       annotations:
-        {{- toYaml (merge (include "accountd.checksums" . | fromYaml) (default dict .Values.podAnnotations)) | nindent 8 }}
+        {{- toYaml (merge (include "service.checksums" . | fromYaml) (default dict .Values.podAnnotations)) | nindent 8 }}
     spec:
-      {{- include "accountd.podCommon" . | nindent 6 }}
-      serviceAccountName: {{ include "accountd.serviceAccountName" . | quote }}
-      terminationGracePeriodSeconds: {{ default (include "accountd.graceMin" . | int) .Values.terminationGracePeriodSeconds | int64 }}
-      {{- with include "accountd.topologySpread" . | trim }}
+      {{- include "service.podCommon" . | nindent 6 }}
+      serviceAccountName: {{ include "service.serviceAccountName" . | quote }}
+      terminationGracePeriodSeconds: {{ default (include "service.graceMin" . | int) .Values.terminationGracePeriodSeconds | int64 }}
+      {{- with include "service.topologySpread" . | trim }}
       topologySpreadConstraints:
         {{- . | nindent 8 }}
       {{- end }}
@@ -39,10 +39,10 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       containers:
-        - name: accountd
-          {{- include "accountd.containerCommon" . | nindent 10 }}
+        - name: {{ .Chart.Name }}
+          {{- include "service.containerCommon" . | nindent 10 }}
           args:
-            {{- include "accountd.args" . | nindent 12 }}
+            {{- include "service.args" . | nindent 12 }}
           ports:
             - name: rpc
               containerPort: {{ .Values.ports.rpc | int64 }}
@@ -50,14 +50,14 @@ spec:
             - name: admin
               containerPort: {{ .Values.ports.admin | int64 }}
               protocol: TCP
-          {{- include "accountd.life" . | trim | nindent 10 }}
+          {{- include "service.life" . | trim | nindent 10 }}
           resources:
             {{- toYaml .Values.resources | nindent 12 }}
           volumeMounts:
             - name: config
               mountPath: /etc/mockvideo/config
               readOnly: true
-            {{- if include "accountd.usesMysql" . }}
+            {{- if include "service.usesMysql" . }}
             - name: secrets
               mountPath: /etc/mockvideo/secrets
               readOnly: true
@@ -67,7 +67,7 @@ spec:
               mountPath: /etc/mockvideo/tls
               readOnly: true
             {{- end }}
-            {{- with include "accountd.databaseTlsMount" . }}
+            {{- with include "service.databaseTlsMount" . }}
             {{- . | nindent 12 }}
             {{- end }}
             {{- with .Values.extraVolumeMounts }}
@@ -76,16 +76,17 @@ spec:
       volumes:
         - name: config
           configMap:
-            name: {{ include "accountd.fullname" . | quote }}
-        {{- if include "accountd.usesMysql" . }}
-        {{- include "accountd.secretsVolume" (list . .Values.database.existingSecret (include "accountd.fullname" .)) | nindent 8 }}
+            name: {{ include "service.fullname" . | quote }}
+        {{- if include "service.usesMysql" . }}
+        {{- include "service.secretsVolume" (list . .Values.database.existingSecret (include "service.fullname" .)) | nindent 8 }}
         {{- end }}
         {{- if .Values.tls.enabled }}
-        {{- include "accountd.tlsVolume" . | nindent 8 }}
+        {{- include "service.tlsVolume" . | nindent 8 }}
         {{- end }}
-        {{- with include "accountd.databaseTlsVolume" . }}
+        {{- with include "service.databaseTlsVolume" . }}
         {{- . | nindent 8 }}
         {{- end }}
         {{- with .Values.extraVolumes }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+{{- end }}

@@ -1,13 +1,14 @@
-{{- include "accountd.testPod" (list . (include "accountd.headlessName" .) .Values.ports.admin "/readyz") }}
+{{- define "service.test" -}}
+{{- include "service.testPod" (list . (include "service.headlessName" .) .Values.ports.admin "/readyz") }}
 {{- if .Values.networkPolicy.enabled }}
 ---
 # For namespaces that deny what no policy allows.
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ include "accountd.fullname" . }}-test
+  name: {{ include "service.fullname" . }}-test
   labels:
-    {{- include "accountd.labelsOf" (list . "test") | nindent 4 }}
+    {{- include "service.labelsOf" (list . "test") | nindent 4 }}
   annotations:
     helm.sh/hook: test
     helm.sh/hook-delete-policy: before-hook-creation
@@ -15,14 +16,15 @@ metadata:
 spec:
   podSelector:
     matchLabels:
-      {{- include "accountd.selectorLabelsOf" (list . "test") | nindent 6 }}
+      {{- include "service.selectorLabelsOf" (list . "test") | nindent 6 }}
   policyTypes: [Ingress, Egress]
   egress:
-    {{- include "accountd.egressDNS" . | nindent 4 }}
+    {{- include "service.egressDNS" . | nindent 4 }}
     - ports:
         - {port: admin, protocol: TCP}
       to:
         - podSelector:
             matchLabels:
-              {{- include "accountd.selectorLabels" . | nindent 14 }}
+              {{- include "service.selectorLabels" . | nindent 14 }}
+{{- end }}
 {{- end }}

@@ -1,10 +1,11 @@
+{{- define "service.servicemonitor" -}}
 {{- if .Values.serviceMonitor.enabled -}}
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
 metadata:
-  name: {{ include "accountd.fullname" . | quote }}
+  name: {{ include "service.fullname" . | quote }}
   labels:
-    {{- include "accountd.labelsOf" (list . "server" .Values.serviceMonitor.labels) | nindent 4 }}
+    {{- include "service.labelsOf" (list . "server" .Values.serviceMonitor.labels) | nindent 4 }}
   {{- with .Values.serviceMonitor.annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -13,7 +14,7 @@ spec:
   jobLabel: app.kubernetes.io/name
   selector:
     matchLabels:
-      {{- include "accountd.selectorLabelsOf" (list . "admin") | nindent 6 }}
+      {{- include "service.selectorLabelsOf" (list . "admin") | nindent 6 }}
   endpoints:
     - port: admin
       path: /metrics
@@ -31,4 +32,5 @@ spec:
       metricRelabelings:
         {{- toYaml . | nindent 8 }}
       {{- end }}
+{{- end }}
 {{- end }}

@@ -1,15 +1,15 @@
 {{/* Names are cut so that "-headless" and "-migrate" still fit into the 63 bytes of a DNS label. */}}
-{{- define "accountd.name" -}}
+{{- define "service.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
 {{/* Refuses what Kubernetes refuses as the name of a Service, before anything is installed. */}}
-{{- define "accountd.fullname" -}}
+{{- define "service.fullname" -}}
 {{- $name := .Release.Name }}
 {{- if .Values.fullnameOverride }}
 {{- $name = .Values.fullnameOverride }}
-{{- else if not (contains (include "accountd.name" .) $name) }}
-{{- $name = printf "%s-%s" $name (include "accountd.name" .) }}
+{{- else if not (contains (include "service.name" .) $name) }}
+{{- $name = printf "%s-%s" $name (include "service.name" .) }}
 {{- end }}
 {{- $name = regexReplaceAll "-+$" (trunc 52 $name) "" }}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
@@ -19,17 +19,17 @@
 {{- end }}
 
 {{/* What selects the pods of a component: (list . COMPONENT). */}}
-{{- define "accountd.selectorLabelsOf" -}}
+{{- define "service.selectorLabelsOf" -}}
 {{- with first . -}}
-app.kubernetes.io/name: {{ include "accountd.name" . | quote }}
+app.kubernetes.io/name: {{ include "service.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 app.kubernetes.io/component: {{ last . }}
 {{- end }}
 
 {{/* What selects the pods that serve: never those of a migration or a test. */}}
-{{- define "accountd.selectorLabels" -}}
-{{- include "accountd.selectorLabelsOf" (list . "server") }}
+{{- define "service.selectorLabels" -}}
+{{- include "service.selectorLabelsOf" (list . "server") }}
 {{- end }}
 
 {{/*
@@ -37,8 +37,8 @@ Labels of a pod: (list . COMPONENT) and, if there are some, further ones. Each k
 once: the chart's own go before the further ones, and these before commonLabels.
 Not the chart's version, by which every new chart would replace all pods.
 */}}
-{{- define "accountd.podLabelsOf" -}}
-{{- $own := include "accountd.selectorLabelsOf" (list (first .) (index . 1)) | fromYaml }}
+{{- define "service.podLabelsOf" -}}
+{{- $own := include "service.selectorLabelsOf" (list (first .) (index . 1)) | fromYaml }}
 {{- $_ := set $own "app.kubernetes.io/part-of" "mockvideo" }}
 {{- $further := dict }}
 {{- if gt (len .) 2 }}
@@ -48,8 +48,8 @@ Not the chart's version, by which every new chart would replace all pods.
 {{- end }}
 
 {{/* Labels of any other object: likewise. */}}
-{{- define "accountd.labelsOf" -}}
-{{- $labels := include "accountd.podLabelsOf" . | fromYaml }}
+{{- define "service.labelsOf" -}}
+{{- $labels := include "service.podLabelsOf" . | fromYaml }}
 {{- with first . }}
 {{- $_ := set $labels "app.kubernetes.io/version" .Chart.AppVersion }}
 {{- $_ := set $labels "app.kubernetes.io/managed-by" .Release.Service }}
@@ -58,20 +58,20 @@ Not the chart's version, by which every new chart would replace all pods.
 {{- toYaml $labels }}
 {{- end }}
 
-{{- define "accountd.labels" -}}
-{{- include "accountd.labelsOf" (list . "server") }}
+{{- define "service.labels" -}}
+{{- include "service.labelsOf" (list . "server") }}
 {{- end }}
 
-{{- define "accountd.serviceAccountName" -}}
+{{- define "service.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
-{{- default (include "accountd.fullname" .) .Values.serviceAccount.name }}
+{{- default (include "service.fullname" .) .Values.serviceAccount.name }}
 {{- else }}
 {{- default "default" .Values.serviceAccount.name }}
 {{- end }}
 {{- end }}
 
 {{/* Reference of an image: (list . IMAGE). */}}
-{{- define "accountd.imageOf" -}}
+{{- define "service.imageOf" -}}
 {{- $image := last . }}
 {{- if $image.digest }}
 {{- printf "%s@%s" $image.repository $image.digest }}
@@ -81,7 +81,7 @@ Not the chart's version, by which every new chart would replace all pods.
 {{- end }}
 
 {{/* Lines key=value of a map. Helm reads whole numbers as floats, which would be written 6.7e+07. */}}
-{{- define "accountd.lines" -}}
+{{- define "service.lines" -}}
 {{- range $key, $value := . }}
 {{- if kindIs "float64" $value }}
 {{ $key }}={{ int64 $value }}
@@ -92,19 +92,19 @@ Not the chart's version, by which every new chart would replace all pods.
 {{- end }}
 
 {{/* Seconds of a number of milliseconds, rounded up. */}}
-{{- define "accountd.seconds" -}}
+{{- define "service.seconds" -}}
 {{- div (add (int64 .) 999) 1000 }}
 {{- end }}
 
-{{- define "accountd.topologySpread" -}}
+{{- define "service.topologySpread" -}}
 {{- range .Values.topologySpreadConstraints }}
-{{- $added := dict "labelSelector" (dict "matchLabels" (include "accountd.selectorLabels" $ | fromYaml)) "matchLabelKeys" (list "pod-template-hash") }}
+{{- $added := dict "labelSelector" (dict "matchLabels" (include "service.selectorLabels" $ | fromYaml)) "matchLabelKeys" (list "pod-template-hash") }}
 - {{ toYaml (merge (deepCopy .) $added) | nindent 2 | trim }}
 {{- end }}
 {{- end }}
 
 {{/* The rule that lets names be looked up. */}}
-{{- define "accountd.egressDNS" -}}
+{{- define "service.egressDNS" -}}
 - ports:
     - {port: 53, protocol: UDP}
     - {port: 53, protocol: TCP}
@@ -115,7 +115,7 @@ Not the chart's version, by which every new chart would replace all pods.
 {{- end }}
 
 {{/* The rule that lets traces out, on the port of otlpEndpoint; none where there is no endpoint. */}}
-{{- define "accountd.egressOTLP" -}}
+{{- define "service.egressOTLP" -}}
 {{- $port := .Values.otlp.port }}
 {{- with .Values.config.otlpEndpoint }}
 {{- $port = default (ternary "443" "80" (hasPrefix "https:" .)) (regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":") }}
@@ -131,7 +131,7 @@ Not the chart's version, by which every new chart would replace all pods.
 {{- end }}
 
 {{/* A ConfigMap can be read by many. */}}
-{{- define "accountd.checkOTLP" -}}
+{{- define "service.checkOTLP" -}}
 {{- if and .Values.config.otlpEndpoint .Values.otlp.existingSecret }}
 {{- fail "config.otlpEndpoint and otlp.existingSecret are both set: keep one of the two" }}
 {{- end }}
@@ -140,17 +140,21 @@ Not the chart's version, by which every new chart would replace all pods.
 {{- end }}
 {{- end }}
 
-{{- define "accountd.checkAdmin" -}}
+{{/* Refuses an admin port where no probe asks, and a grace period below the least: (list . LEAST). */}}
+{{- define "service.checkAdmin" -}}
+{{- $least := int (last .) }}
+{{- with first . }}
 {{- $admin := printf ":%d" (int .Values.ports.admin) }}
 {{- if not (hasSuffix $admin (default $admin .Values.config.adminListen)) }}
 {{- fail (printf "config.adminListen=%s is not where the probes ask, port %d: leave it out and set ports.admin" .Values.config.adminListen (int .Values.ports.admin)) }}
 {{- end }}
-{{- if and .Values.terminationGracePeriodSeconds (lt (int .Values.terminationGracePeriodSeconds) (int (include "accountd.graceMin" .))) }}
-{{- fail (printf "terminationGracePeriodSeconds=%d kills pods that still work, it takes %s: raise it, leave it out, or lower preStopSleepSeconds or config.drainMs" (int .Values.terminationGracePeriodSeconds) (include "accountd.graceMin" .)) }}
+{{- if and .Values.terminationGracePeriodSeconds (lt (int .Values.terminationGracePeriodSeconds) $least) }}
+{{- fail (printf "terminationGracePeriodSeconds=%d kills pods that still work, it takes %d: raise it, leave it out, or lower preStopSleepSeconds or config.drainMs" (int .Values.terminationGracePeriodSeconds) $least) }}
+{{- end }}
 {{- end }}
 {{- end }}
 
-{{- define "accountd.checkScale" -}}
+{{- define "service.checkScale" -}}
 {{- with .Values.autoscaling }}
 {{- if .enabled }}
 {{- if gt (int .minReplicas) (int .maxReplicas) }}
@@ -179,7 +183,7 @@ What every pod's spec has. enableServiceLinks is off because the variables that
 it makes of Services are named like configuration keys: a Service "mockvideo"
 would set MOCKVIDEO_PORT.
 */}}
-{{- define "accountd.podCommon" -}}
+{{- define "service.podCommon" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
@@ -202,8 +206,8 @@ tolerations:
 {{- end }}
 
 {{/* What every container that runs the program has. */}}
-{{- define "accountd.containerCommon" -}}
-image: {{ include "accountd.imageOf" (list . .Values.image) | quote }}
+{{- define "service.containerCommon" -}}
+image: {{ include "service.imageOf" (list . .Values.image) | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   {{- toYaml .Values.securityContext | nindent 2 }}
@@ -229,7 +233,7 @@ env:
 {{- end }}
 
 {{/* Probes, and the pause in which a pod that ends leaves the Services. */}}
-{{- define "accountd.life" -}}
+{{- define "service.life" -}}
 {{- range $probe, $path := dict "startupProbe" "/healthz" "livenessProbe" "/healthz" "readinessProbe" "/readyz" }}
 {{ $probe }}:
   httpGet:
@@ -249,20 +253,20 @@ lifecycle:
 Pod of `helm test` that GETs a path and wants a 200: (list . HOST PORT PATH).
 bash does it, which the image has, so that no other image is needed.
 */}}
-{{- define "accountd.testPod" -}}
+{{- define "service.testPod" -}}
 {{- $root := index . 0 }}
 {{- with $root -}}
 apiVersion: v1
 kind: Pod
 metadata:
-  name: {{ include "accountd.fullname" . }}-test
+  name: {{ include "service.fullname" . }}-test
   labels:
-    {{- include "accountd.labelsOf" (list . "test") | nindent 4 }}
+    {{- include "service.labelsOf" (list . "test") | nindent 4 }}
   annotations:
     helm.sh/hook: test
     helm.sh/hook-delete-policy: before-hook-creation
 spec:
-  {{- include "accountd.podCommon" . | nindent 2 }}
+  {{- include "service.podCommon" . | nindent 2 }}
   serviceAccountName: default
   restartPolicy: Never
   activeDeadlineSeconds: 60
@@ -272,7 +276,7 @@ spec:
   {{- end }}
   containers:
     - name: test
-      image: {{ include "accountd.imageOf" (list . (ternary .Values.tests.image .Values.image (not (empty .Values.tests.image.repository)))) | quote }}
+      image: {{ include "service.imageOf" (list . (ternary .Values.tests.image .Values.image (not (empty .Values.tests.image.repository)))) | quote }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
       securityContext:
         {{- toYaml .Values.securityContext | nindent 8 }}

@@ -1,13 +1,13 @@
-{{- define "accountd.headlessName" -}}
-{{- include "accountd.fullname" . }}-headless
+{{- define "service.headlessName" -}}
+{{- include "service.fullname" . }}-headless
 {{- end }}
 
-{{- define "accountd.usesMysql" -}}
+{{- define "service.usesMysql" -}}
 {{- if eq (default "mysql" .Values.config.store) "mysql" }}true{{ end }}
 {{- end }}
 
 {{/* All keys of the configuration: what the other values imply, under what config says. */}}
-{{- define "accountd.keys" -}}
+{{- define "service.keys" -}}
 {{- $keys := dict "store" "mysql" "adminListen" (printf ":%d" (int .Values.ports.admin)) }}
 {{- $_ := set $keys "listen" (printf "%s://:%d" (ternary "tls+tcp" "tcp" .Values.tls.enabled) (int .Values.ports.rpc)) }}
 {{- if .Values.tls.enabled }}
@@ -28,33 +28,38 @@
 {{- toYaml (mergeOverwrite $keys (deepCopy .Values.config)) }}
 {{- end }}
 
-{{- define "accountd.conf" -}}
-{{- include "accountd.lines" (include "accountd.keys" . | fromYaml) | trim }}
+{{/* Name of the configuration file: the chart is named after its program. */}}
+{{- define "service.confFile" -}}
+{{ .Chart.Name }}.conf
+{{- end }}
+
+{{- define "service.conf" -}}
+{{- include "service.lines" (include "service.keys" . | fromYaml) | trim }}
 {{- end }}
 
 {{/* The part of it that a migration reads: the store, and the cost of hashing passwords. */}}
-{{- define "accountd.migrateConf" -}}
+{{- define "service.migrateConf" -}}
 {{- $keys := dict }}
-{{- range $key, $value := include "accountd.keys" . | fromYaml }}
+{{- range $key, $value := include "service.keys" . | fromYaml }}
 {{- if or (eq $key "store") (eq $key "logLevel") (hasPrefix "db" $key) (hasPrefix "hash" $key) }}
 {{- $_ := set $keys $key $value }}
 {{- end }}
 {{- end }}
-{{- include "accountd.lines" $keys | trim }}
+{{- include "service.lines" $keys | trim }}
 {{- end }}
 
 {{/* True when the chart makes the Secret itself. */}}
-{{- define "accountd.makesSecret" -}}
-{{- if and (include "accountd.usesMysql" .) (not .Values.database.existingSecret) }}true{{ end }}
+{{- define "service.makesSecret" -}}
+{{- if and (include "service.usesMysql" .) (not .Values.database.existingSecret) }}true{{ end }}
 {{- end }}
 
-{{- define "accountd.secretData" -}}
+{{- define "service.secretData" -}}
 dbuser: {{ .Values.database.user | b64enc | quote }}
 dbpassword: {{ .Values.database.password | b64enc | quote }}
 {{- end }}
 
 {{/* The volume of the secrets directory, out of a Secret of one's own or, where that is "", the chart's: (list . EXISTING MADE). */}}
-{{- define "accountd.secretsVolume" -}}
+{{- define "service.secretsVolume" -}}
 {{- $existing := index . 1 }}
 {{- $made := index . 2 }}
 {{- with (first .).Values.database -}}
@@ -70,7 +75,7 @@ dbpassword: {{ .Values.database.password | b64enc | quote }}
 {{- end }}
 {{- end }}
 
-{{- define "accountd.tlsVolume" -}}
+{{- define "service.tlsVolume" -}}
 - name: tls
   projected:
     defaultMode: 0440
@@ -89,20 +94,20 @@ dbpassword: {{ .Values.database.password | b64enc | quote }}
 {{- end }}
 
 {{/* True when there are files for TLS to the database. */}}
-{{- define "accountd.hasDatabaseTls" -}}
+{{- define "service.hasDatabaseTls" -}}
 {{- if or .Values.database.tls.caSecret .Values.database.tls.clientSecret }}true{{ end }}
 {{- end }}
 
-{{- define "accountd.databaseTlsMount" -}}
-{{- if include "accountd.hasDatabaseTls" . -}}
+{{- define "service.databaseTlsMount" -}}
+{{- if include "service.hasDatabaseTls" . -}}
 - name: database-tls
   mountPath: /etc/mockvideo/db-tls
   readOnly: true
 {{- end }}
 {{- end }}
 
-{{- define "accountd.databaseTlsVolume" -}}
-{{- if include "accountd.hasDatabaseTls" . -}}
+{{- define "service.databaseTlsVolume" -}}
+{{- if include "service.hasDatabaseTls" . -}}
 - name: database-tls
   projected:
     defaultMode: 0440
@@ -124,9 +129,9 @@ dbpassword: {{ .Values.database.password | b64enc | quote }}
 {{- end }}
 
 {{/* Flags of the program, the migration's too. */}}
-{{- define "accountd.args" -}}
-- --config=/etc/mockvideo/config/accountd.conf
-{{- if include "accountd.usesMysql" . }}
+{{- define "service.args" -}}
+- --config=/etc/mockvideo/config/{{ include "service.confFile" . }}
+{{- if include "service.usesMysql" . }}
 - --secrets-dir=/etc/mockvideo/secrets
 {{- end }}
 {{- with .Values.extraArgs }}
@@ -135,15 +140,15 @@ dbpassword: {{ .Values.database.password | b64enc | quote }}
 {{- end }}
 
 {{/* Annotations that replace the pods when what they read only at the start has changed. */}}
-{{- define "accountd.checksums" -}}
-checksum/config: {{ include "accountd.conf" . | sha256sum | quote }}
-{{- if include "accountd.makesSecret" . }}
-checksum/secret: {{ include "accountd.secretData" . | sha256sum | quote }}
+{{- define "service.checksums" -}}
+checksum/config: {{ include "service.conf" . | sha256sum | quote }}
+{{- if include "service.makesSecret" . }}
+checksum/secret: {{ include "service.secretData" . | sha256sum | quote }}
 {{- end }}
 {{- end }}
 
 {{/* The rule that lets the database be reached. */}}
-{{- define "accountd.egressDatabase" -}}
+{{- define "service.egressDatabase" -}}
 - ports:
     - {port: {{ int (default 3306 .Values.config.dbPort) }}, protocol: TCP}
   {{- with .Values.networkPolicy.databaseTo }}
@@ -153,16 +158,16 @@ checksum/secret: {{ include "accountd.secretData" . | sha256sum | quote }}
 {{- end }}
 
 {{/* The least grace period: the pause before SIGTERM, the drain, the calls that run then, and some to spare. */}}
-{{- define "accountd.graceMin" -}}
-{{- $drain := include "accountd.seconds" (dig "drainMs" 1000 .Values.config) }}
-{{- $calls := include "accountd.seconds" (dig "requestTimeoutMs" 10000 .Values.config) }}
+{{- define "service.graceMin" -}}
+{{- $drain := include "service.seconds" (dig "drainMs" 1000 .Values.config) }}
+{{- $calls := include "service.seconds" (dig "requestTimeoutMs" 10000 .Values.config) }}
 {{- add (int .Values.preStopSleepSeconds) $drain $calls 5 }}
 {{- end }}
 
 {{/* Refuses values that fit the schema, but not each other. */}}
-{{- define "accountd.check" -}}
+{{- define "service.check" -}}
 {{- $config := .Values.config }}
-{{- if include "accountd.usesMysql" . }}
+{{- if include "service.usesMysql" . }}
 {{- if not $config.dbHost }}
 {{- fail "config.dbHost is not set: it names the host of MySQL or MariaDB, such as --set config.dbHost=mariadb.databases.svc" }}
 {{- end }}
@@ -173,15 +178,15 @@ checksum/secret: {{ include "accountd.secretData" . | sha256sum | quote }}
 {{- fail "the database's user and password are missing: name a Secret with the keys dbuser and dbpassword as database.existingSecret, or set database.user and database.password in an encrypted values file" }}
 {{- end }}
 {{- else if or .Values.autoscaling.enabled (gt (int .Values.replicaCount) 1) }}
-{{- fail (printf "config.store=%s keeps the users inside one pod, which several cannot share: set config.store=mysql and config.dbHost, or replicaCount=1 and autoscaling.enabled=false with a volume for the file in extraVolumes" $config.store) }}
+{{- fail (printf "config.store=%s keeps the data inside one pod, which several cannot share: set config.store=mysql and config.dbHost, or replicaCount=1 and autoscaling.enabled=false with a volume for the file in extraVolumes" $config.store) }}
 {{- end }}
 {{- if gt (int $config.port) 0 }}
-{{- fail "config.port makes accountd answer on the pod's loopback address alone: leave it out and set ports.rpc" }}
+{{- fail (printf "config.port makes %s answer on the pod's loopback address alone: leave it out and set ports.rpc" .Chart.Name) }}
 {{- end }}
 {{- if and .Values.tls.enabled (not .Values.tls.existingSecret) }}
 {{- fail "tls.enabled needs tls.existingSecret: the name of a Secret of type kubernetes.io/tls with tls.crt, tls.key and ca.crt" }}
 {{- end }}
-{{- include "accountd.checkOTLP" . }}
-{{- include "accountd.checkAdmin" . }}
-{{- include "accountd.checkScale" . }}
+{{- include "service.checkOTLP" . }}
+{{- include "service.checkAdmin" (list . (include "service.graceMin" .)) }}
+{{- include "service.checkScale" . }}
 {{- end }}

@@ -1,26 +1,28 @@
-{{- /*
-The Job runs before an install or upgrade changes anything, so all that it needs
-are hooks too, which come a little earlier and go when it is done. A Job that
-failed stays to be looked at, until the next try, and the release is as it was.
-*/ -}}
-{{- define "accountd.migrateHook" -}}
+{{- define "service.migrateHook" -}}
 helm.sh/hook: pre-install,pre-upgrade
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 helm.sh/hook-weight: {{ . | quote }}
 {{- end }}
-{{- if and .Values.migration.enabled (include "accountd.usesMysql" .) }}
-{{- $name := printf "%s-migrate" (include "accountd.fullname" .) }}
+
+{{/*
+The Job runs before an install or upgrade changes anything, so all that it needs
+are hooks too, which come a little earlier and go when it is done. A Job that
+failed stays to be looked at, until the next try, and the release is as it was.
+*/}}
+{{- define "service.migration" -}}
+{{- if and .Values.migration.enabled (include "service.usesMysql" .) }}
+{{- $name := printf "%s-migrate" (include "service.fullname" .) }}
 {{- $existing := default .Values.database.existingSecret .Values.migration.existingSecret }}
 apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {{ $name | quote }}
   labels:
-    {{- include "accountd.labelsOf" (list . "migration") | nindent 4 }}
+    {{- include "service.labelsOf" (list . "migration") | nindent 4 }}
   annotations:
-    {{- include "accountd.migrateHook" "-10" | nindent 4 }}
+    {{- include "service.migrateHook" "-10" | nindent 4 }}
 data:
-  {{- toYaml (dict "accountd.conf" (include "accountd.migrateConf" .)) | nindent 2 }}
+  {{- toYaml (dict (include "service.confFile" .) (include "service.migrateConf" .)) | nindent 2 }}
 {{- if not $existing }}
 ---
 apiVersion: v1
@@ -28,12 +30,12 @@ kind: Secret
 metadata:
   name: {{ $name | quote }}
   labels:
-    {{- include "accountd.labelsOf" (list . "migration") | nindent 4 }}
+    {{- include "service.labelsOf" (list . "migration") | nindent 4 }}
   annotations:
-    {{- include "accountd.migrateHook" "-10" | nindent 4 }}
+    {{- include "service.migrateHook" "-10" | nindent 4 }}
 type: Opaque
 data:
-  {{- include "accountd.secretData" . | nindent 2 }}
+  {{- include "service.secretData" . | nindent 2 }}
 {{- end }}
 {{- if .Values.networkPolicy.enabled }}
 ---
@@ -42,17 +44,17 @@ kind: NetworkPolicy
 metadata:
   name: {{ $name | quote }}
   labels:
-    {{- include "accountd.labelsOf" (list . "migration") | nindent 4 }}
+    {{- include "service.labelsOf" (list . "migration") | nindent 4 }}
   annotations:
-    {{- include "accountd.migrateHook" "-10" | nindent 4 }}
+    {{- include "service.migrateHook" "-10" | nindent 4 }}
 spec:
   podSelector:
     matchLabels:
-      {{- include "accountd.selectorLabelsOf" (list . "migration") | nindent 6 }}
+      {{- include "service.selectorLabelsOf" (list . "migration") | nindent 6 }}
   policyTypes: [Ingress, Egress]
   egress:
-    {{- include "accountd.egressDNS" . | nindent 4 }}
-    {{- include "accountd.egressDatabase" . | nindent 4 }}
+    {{- include "service.egressDNS" . | nindent 4 }}
+    {{- include "service.egressDatabase" . | nindent 4 }}
     {{- with .Values.networkPolicy.extraEgress }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -63,22 +65,22 @@ kind: Job
 metadata:
   name: {{ $name | quote }}
   labels:
-    {{- include "accountd.labelsOf" (list . "migration") | nindent 4 }}
+    {{- include "service.labelsOf" (list . "migration") | nindent 4 }}
   annotations:
-    {{- include "accountd.migrateHook" "0" | nindent 4 }}
+    {{- include "service.migrateHook" "0" | nindent 4 }}
 spec:
   backoffLimit: {{ .Values.migration.backoffLimit | int64 }}
   activeDeadlineSeconds: {{ .Values.migration.activeDeadlineSeconds | int64 }}
   template:
     metadata:
       labels:
-        {{- include "accountd.podLabelsOf" (list . "migration" .Values.podLabels) | nindent 8 }}
+        {{- include "service.podLabelsOf" (list . "migration" .Values.podLabels) | nindent 8 }}
       {{- with .Values.podAnnotations }}
       annotations:
         {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
-      {{- include "accountd.podCommon" . | nindent 6 }}
+      {{- include "service.podCommon" . | nindent 6 }}
       serviceAccountName: {{ .Values.migration.serviceAccountName | quote }}
       restartPolicy: Never
       {{- with .Values.affinity }}
@@ -87,9 +89,9 @@ spec:
       {{- end }}
       containers:
         - name: migrate
-          {{- include "accountd.containerCommon" . | nindent 10 }}
+          {{- include "service.containerCommon" . | nindent 10 }}
           args:
-            {{- include "accountd.args" . | nindent 12 }}
+            {{- include "service.args" . | nindent 12 }}
             - migrate
           resources:
             {{- toYaml .Values.migration.resources | nindent 12 }}
@@ -100,7 +102,7 @@ spec:
             - name: secrets
               mountPath: /etc/mockvideo/secrets
               readOnly: true
-            {{- with include "accountd.databaseTlsMount" . }}
+            {{- with include "service.databaseTlsMount" . }}
             {{- . | nindent 12 }}
             {{- end }}
             {{- with .Values.extraVolumeMounts }}
@@ -110,11 +112,12 @@ spec:
         - name: config
           configMap:
             name: {{ $name | quote }}
-        {{- include "accountd.secretsVolume" (list . $existing $name) | nindent 8 }}
-        {{- with include "accountd.databaseTlsVolume" . }}
+        {{- include "service.secretsVolume" (list . $existing $name) | nindent 8 }}
+        {{- with include "service.databaseTlsVolume" . }}
         {{- . | nindent 8 }}
         {{- end }}
         {{- with .Values.extraVolumes }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+{{- end }}
 {{- end }}
