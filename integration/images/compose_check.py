@@ -50,6 +50,11 @@ def dockerfile(service):
     return DEPLOY / build["context"] / build["dockerfile"] if build else None
 
 
+def program(service):
+    """The program in the image that is built for a service of compose: the argument SERVICE, or by the Dockerfile's name."""
+    return SERVICES[service]["build"].get("args", {}).get("SERVICE", dockerfile(service).stem)
+
+
 def builds():
     for service in SERVICES:
         path = dockerfile(service)
@@ -96,11 +101,27 @@ def variables():
     tables = re.split(r"^## ", Path("docs/configuration.md").read_text(), flags=re.M)
     known = {text.split()[0]: set(re.findall(r"`(MOCKVIDEO_[A-Z0-9_]+)`", text)) for text in tables}
     for service in SERVICES:
-        path = dockerfile(service)
-        if path is not None:
+        if dockerfile(service) is not None:
+            its = program(service)
             for name in names(SERVICES[service].get("environment")):
-                if name not in known[path.stem]:
-                    yield f"{service}: {path.stem} knows no {name}"
+                if name not in known[its]:
+                    yield f"{service}: {its} knows no {name}"
+
+
+def complete():
+    """Each service of deploy/services.txt is here, and called by the gateway and scraped by Prometheus."""
+    rows = [line.split()[0] for line in (DEPLOY / "services.txt").read_text().splitlines() if line and line[0] != "#"]
+    built = {program(service) for service in SERVICES if dockerfile(service) is not None}
+    backends = SERVICES["gatewayd"]["environment"]["MOCKVIDEO_BACKENDS"]
+    jobs = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]
+    scraped = {name for job in jobs for config in job.get("dns_sd_configs", []) for name in config["names"]}
+    for name in rows:
+        if name not in SERVICES or name not in built:
+            yield f"{name}: compose.yaml does not run it"
+        if f"/{name}:" not in backends:
+            yield f"{name}: MOCKVIDEO_BACKENDS of gatewayd does not name it"
+        if name not in scraped:
+            yield f"{name}: prometheus.yml does not scrape it"
 
 
 def ports():
@@ -147,7 +168,7 @@ def provisioned():
 
 
 def main():
-    checks = [declared_and_used, builds, dependencies, instructions, files, variables, ports]
+    checks = [declared_and_used, builds, dependencies, instructions, files, variables, complete, ports]
     faults = [fault for check in [*checks, images, reached, provisioned] for fault in check()]
     print("\n".join(faults))
     return 1 if faults else 0

@@ -5,6 +5,13 @@
 images=build/images
 buildah=(buildah --root "$PWD/$images/storage" --runroot "$PWD/$images/runroot" --storage-driver vfs)
 
+mapfile -t services < <(sed -nE 's/^([a-z][a-z0-9-]*) .*/\1/p' deploy/services.txt)
+
+# is_service NAME: true unless it is the gateway.
+is_service() {
+	[[ " ${services[*]} " == *" $1 "* ]]
+}
+
 # image_config NAME TEMPLATE: what the configuration of an image says.
 image_config() {
 	"${buildah[@]}" inspect --type image --format "$2" "localhost/mockvideo-$1"

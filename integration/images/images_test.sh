@@ -26,6 +26,7 @@ unshare --mount --pid --net --fork true 2>/dev/null ||
 	skip_all 'this machine allows no namespaces: run the container with --privileged'
 
 base=localhost/mockvideo-base
+programs=("${services[@]}" gatewayd)
 dir=$(mktemp -d "${TMPDIR:-/tmp}/images.XXXXXX")
 containers=()
 inner=
@@ -53,10 +54,12 @@ version=$(sed -n 's/^#define MOCKVIDEO_VERSION "\(.*\)"$/\1/p' common/base/versi
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 
 build_image() {
+	local from=(-f "deploy/docker/$1.Dockerfile")
+	! is_service "$1" || from=(-f deploy/docker/service.Dockerfile --build-arg SERVICE="$1")
 	TMPDIR=$dir "${buildah[@]}" bud --isolation chroot --format docker --pull-never \
 		--build-arg BASE="$base" --build-arg VERSION="$version" \
 		--build-arg REVISION="$revision" --build-arg SOURCE=https://example.org/mockvideo \
-		-f "deploy/docker/$1.Dockerfile" -t "localhost/mockvideo-$1" .
+		"${from[@]}" -t "localhost/mockvideo-$1" .
 }
 
 # The containers of runs that were killed are removed first.
@@ -88,11 +91,13 @@ has_labels() {
 }
 
 starts_as_it_should() {
-	local user
+	local user entrypoint program
 	user=$(image_config "$1" '{{.OCIv1.Config.User}}')
-	echo "user $user, entrypoint $(image_entrypoint "$1"), health check $(image_healthcheck "$1")"
+	entrypoint=$(image_entrypoint "$1")
+	program=$(in_image "$1" readlink -f "$entrypoint")
+	echo "user $user, entrypoint $entrypoint, $program, health check $(image_healthcheck "$1")"
 	[[ $user =~ ^[1-9][0-9]*:[1-9][0-9]*$ ]] &&
-		[ "$(image_entrypoint "$1")" = "/usr/local/bin/$1" ] &&
+		[ "$program" = "/usr/local/bin/$1" ] &&
 		[ "$(image_config "$1" '{{.OCIv1.Config.StopSignal}}')" = SIGTERM ] &&
 		[ "$(image_healthcheck "$1" | head -n 1)" = CMD ]
 }
@@ -142,7 +147,7 @@ has_the_plug_ins() {
 # libcurl and OpenSSL look for them there.
 has_authorities() {
 	in_image "$1" grep -q 'BEGIN CERTIFICATE' /etc/ssl/certs/ca-certificates.crt || return 1
-	[ "$1" != accountd ] || in_image "$1" grep -q 'BEGIN CERTIFICATE' /usr/lib/ssl/cert.pem
+	! is_service "$1" || in_image "$1" grep -q 'BEGIN CERTIFICATE' /usr/lib/ssl/cert.pem
 }
 
 bytes_of() {
@@ -161,24 +166,24 @@ bail_out() {
 }
 
 exec 3>&1
-echo 1..20
+echo "1..$((4 + 8 * ${#programs[@]}))"
 check 'a base is at hand' make_base
 bail_out
-for name in accountd gatewayd; do
+for name in "${programs[@]}"; do
 	check "the image of $name is built" build_image "$name"
 done
 bail_out
 open_image base "$base"
-for name in accountd gatewayd; do
-	open_image $name "localhost/mockvideo-$name"
-	check "$name: it says what it is, by OCI labels" has_labels $name
+for name in "${programs[@]}"; do
+	open_image "$name" "localhost/mockvideo-$name"
+	check "$name: it says what it is, by OCI labels" has_labels "$name"
 	check "$name: it starts as a numeric user, not through a shell, and has a health check" \
-		starts_as_it_should $name
-	check "$name: only libraries are added to the base" adds_libraries_only $name
-	check "$name: there are no tools and no sources" has_no_tools_or_sources $name
-	check "$name: every library is found" finds_its_libraries $name
-	check "$name: the authorities that the system trusts are there" has_authorities $name
-	check "$name: it is small" is_small $name
+		starts_as_it_should "$name"
+	check "$name: only libraries are added to the base" adds_libraries_only "$name"
+	check "$name: there are no tools and no sources" has_no_tools_or_sources "$name"
+	check "$name: every library is found" finds_its_libraries "$name"
+	check "$name: the authorities that the system trusts are there" has_authorities "$name"
+	check "$name: it is small" is_small "$name"
 done
 check "accountd: the plug-ins by which libmariadb authenticates can be loaded" has_the_plug_ins
 check 'compose.yaml is valid' docker-compose -f deploy/compose.yaml config --quiet

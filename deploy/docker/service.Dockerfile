@@ -1,5 +1,5 @@
-# The account service, with mvctl, its command-line client. From the root of the tree:
-#   docker build -f deploy/docker/accountd.Dockerfile -t mockvideo/accountd .
+# A service, with mvctl, the command-line client. SERVICE is its name. From the root of the tree:
+#   docker build -f deploy/docker/service.Dockerfile --build-arg SERVICE=accountd -t mockvideo/accountd .
 ARG BASE=debian:bookworm-slim
 
 FROM $BASE AS build
@@ -9,8 +9,9 @@ RUN tools/setup build \
  && apt-get install -y --no-install-recommends ca-certificates \
  && rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN ninja build/release/accountd build/release/mvctl \
- && strip build/release/accountd build/release/mvctl
+ARG SERVICE=accountd
+RUN ninja "build/release/$SERVICE" build/release/mvctl \
+ && strip "build/release/$SERVICE" build/release/mvctl
 
 FROM $BASE
 # libmariadb3 brings the plug-ins by which it authenticates, caching_sha2_password among them.
@@ -23,15 +24,18 @@ RUN apt-get update \
 # The authorities that the system trusts: for dbTls=verify without dbTlsCa, and a collector of traces at
 # https. The package would bring openssl, a tool, along.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-COPY --from=build /src/build/release/accountd /src/build/release/mvctl /usr/local/bin/
+ARG SERVICE=accountd
+COPY --from=build /src/build/release/$SERVICE /src/build/release/mvctl /usr/local/bin/
 COPY deploy/docker/healthcheck /usr/local/bin/
+# An entry point can have no argument of the build in it.
+RUN ln -s "$SERVICE" /usr/local/bin/service
 COPY LICENSE /usr/share/doc/mockvideo/
 
 ARG VERSION=unknown
 ARG REVISION=unknown
 ARG SOURCE=unknown
-LABEL org.opencontainers.image.title="MockVideo accountd" \
-      org.opencontainers.image.description="The account service: answers protobuf calls over NNG" \
+LABEL org.opencontainers.image.title="MockVideo $SERVICE" \
+      org.opencontainers.image.description="A service of MockVideo: answers protobuf calls over NNG" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.source="$SOURCE" \
       org.opencontainers.image.version="$VERSION" \
@@ -45,4 +49,4 @@ EXPOSE 7001 7002
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
 	CMD ["healthcheck", "7002", "/readyz"]
-ENTRYPOINT ["/usr/local/bin/accountd"]
+ENTRYPOINT ["/usr/local/bin/service"]
