@@ -180,9 +180,12 @@ class Prometheus(Process):
         config = load("prometheus.yml")
         config["global"] = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
         for job in config["scrape_configs"]:
-            if job.pop("dns_sd_configs", None):
-                job["file_sd_configs"] = [{"files": [f"{self.folder}/{job['job_name']}.json"]}]
-                self.aim(job["job_name"])
+            if "dns_sd_configs" in job:
+                looked_up = [name for each in job.pop("dns_sd_configs") for name in each["names"]]
+                names = looked_up if "relabel_configs" in job else [job["job_name"]]
+                job["file_sd_configs"] = [{"files": [f"{self.folder}/{name}.json" for name in names]}]
+                for name in names:
+                    self.aim(name)
         config["scrape_configs"] = [job for job in config["scrape_configs"] if "file_sd_configs" in job]
         groups = load("rules.yml")
         for group in groups["groups"]:
@@ -192,10 +195,10 @@ class Prometheus(Process):
                 charts.yaml.safe_dump(content, file)
 
     def aim(self, job, *programs):
-        """Has it scrape these programs, by a file that it watches and that must never be seen half."""
+        """Has it scrape these programs as if the name had these addresses, by a file that it watches and that must never be seen half."""
         path = os.path.join(self.folder, job + ".json")
         with open(path + ".new", "w", encoding="utf-8") as file:
-            json.dump([{"targets": [program.admin for program in programs]}], file)
+            json.dump([{"targets": [program.admin for program in programs], "labels": {"__meta_dns_name": job}}], file)
         os.rename(path + ".new", path)
 
     def _is_ready(self):

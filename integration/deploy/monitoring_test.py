@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Dashboards and rules: by themselves, and with a real Prometheus that scrapes both programs."""
 import functools
+import json
 import os
 import re
 import socket
@@ -78,6 +79,45 @@ def recorded():
 def generated():
     run = subprocess.run([os.path.join(charts.ROOT, "tools/dashboards"), "--check"], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def rows_of(dashboard):
+    """[(title, panels)] of a dashboard, without the places and numbers of the panels."""
+    found = []
+    for panel in dashboard["panels"]:
+        if panel["type"] == "row":
+            found.append((panel["title"], []))
+        else:
+            found[-1][1].append({key: value for key, value in panel.items() if key not in ("id", "gridPos")})
+    return found
+
+
+@test("another service has the rows that accountd has on the dashboards, by its name and of its job alone")
+def another():
+    root = charts.tree("dashboards", ["toyd toy service"])
+    run = subprocess.run([os.path.join(charts.ROOT, "tools/dashboards"), root], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    count = 0
+    for name, dashboard in dashboards():
+        with open(os.path.join(root, "deploy/grafana", name), encoding="utf-8") as file:
+            with_it = json.load(file)
+        faults(panel_faults(name, with_it))
+        wanted = []
+        for title, panels in rows_of(dashboard):
+            wanted.append((title, panels))
+            if 'job="accountd"' in json.dumps(panels).replace('\\"', '"'):
+                wanted.append(json.loads(json.dumps((title, panels)).replace("accountd", "toyd")))
+                count += 1
+        assert json.dumps(rows_of(with_it)) == json.dumps(wanted), name
+    assert count >= 6, "there are no rows for services"
+
+
+@test("the jobs that must be there are those of the services and the gateway, and Prometheus scrapes them beside compose.yaml")
+def jobs():
+    [expected] = [rule["expr"] for rule in rules("record") if rule["record"] == "job:mockvideo_expected"]
+    assert set(re.findall(r'"job", "(\w+)"', expected)) == {*charts.SERVICES, "gateway"}, expected
+    services = next(job for job in load("prometheus.yml")["scrape_configs"] if job["job_name"] == "services")
+    assert services["dns_sd_configs"][0]["names"] == list(charts.SERVICES)
 
 
 def cells(panel):
