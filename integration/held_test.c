@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "integration/scrape.h"
 #include "integration/stack.h"
 #include "tests/rpc_peer.h"
@@ -218,6 +219,19 @@ start_with_few_files(void **state)
 	return 0;
 }
 
+/* Until that many connections are there or were refused. */
+static void
+await_connections(unsigned count)
+{
+	int64_t end_ns = clock_now_ns() + 30000 * CLOCK_NS_PER_MS;
+
+	while ((unsigned)scrape_value(admin, "mockvideo_rpc_server_connections") +
+		   (unsigned)scrape_value(admin, ENDED("connections")) <
+	       count) {
+		assert_true(clock_now_ns() < end_ns);
+	}
+}
+
 static void
 connections_leave_descriptors_for_health(void **state)
 {
@@ -230,9 +244,11 @@ connections_leave_descriptors_for_health(void **state)
 		fds[i] = bare_connect(url);
 		(void)send(fds[i], "\0SP\0\0\x30\0\0", 8, MSG_NOSIGNAL);
 	}
+	await_connections(301);
 	process_await_log(&stack.accountd[0], mark, "\"reason\":\"connections\"");
 	scrape_await_ready(admin, 200, "ready\n");
 	assert_true(scrape_value(admin, ENDED("connections")) > 100);
+	assert_int_equal((int)scrape_value(admin, ENDED("descriptors")), 0);
 	send_list(fd, 1); /* one that was there before is answered */
 	bare_skip(fd);
 	snprintf(begin, sizeof(begin), "connectionsMax can not be held");

@@ -159,7 +159,7 @@ static const char interposes[] =
     "	grep -qx \"$name\" \"$1/theirs\" || echo \"no library has $name\"\n"
     "done\n"
     "readelf --relocs --wide \"$0\" | awk '$3 ~ /_COPY$/ { print $1 }' >\"$1/copied\"\n"
-    "nm -D --defined-only \"$0\" | awk 'NR == FNR { copied[$1] = 1; next }\n"
+    "nm -D --defined-only \"$0\" | awk 'FILENAME != \"-\" { copied[$1] = 1; next }\n"
     "	{ sub(/@.*/, \"\", $3) }\n"
     "	!($1 in copied) && $3 !~ /^(_init|_fini|_end|_edata|__bss_start|data_start)$/ { print $3 "
     "}' \\\n"

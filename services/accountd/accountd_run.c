@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/process.h"
+#include "common/rpc/net/rpc_listener.h"
 #include "common/rpc/net/rpc_tls.h"
 #include "common/rpc/net/rpc_transport.h"
 #include "common/rpc/server/rpc_server.h"
@@ -22,9 +23,9 @@
 #define SCHEMA_PATIENCE_NS (3000 * CLOCK_NS_PER_MS)
 #define HASH_THREADS_MAX   4
 
-/* What connections of clients must leave: of a store worker, and of traces, listeners and files. */
+/* What connections of clients must leave: of a store worker, and of traces and files. */
 #define DESCRIPTORS_PER_WORKER 4
-#define DESCRIPTORS_OF_OTHERS  64
+#define DESCRIPTORS_OF_OTHERS  32
 
 extern const unsigned char descriptors[];
 extern const size_t descriptors_len;
@@ -159,9 +160,11 @@ accountd_service_options(const struct conf *conf, struct sql_db *store,
 static struct rpc_server_limits
 accountd_limits(const struct conf *conf)
 {
+	char text[ACCOUNTD_LISTEN_TEXT_MAX];
 	size_t workers = (size_t)conf_int(conf, SERVICE_CONF_STORE_WORKERS);
 	size_t connections = descriptor_room((size_t)conf_int(conf, SERVICE_CONF_CONNECTIONS_MAX),
-	    workers * DESCRIPTORS_PER_WORKER + ADMIN_DESCRIPTORS_MAX + DESCRIPTORS_OF_OTHERS);
+	    rpc_listener_descriptors(accountd_listen(conf, text)) +
+		workers * DESCRIPTORS_PER_WORKER + ADMIN_DESCRIPTORS_MAX + DESCRIPTORS_OF_OTHERS);
 
 	return (struct rpc_server_limits){.connections_max = (unsigned)connections,
 	    .address_max = (unsigned)conf_int(conf, SERVICE_CONF_CONNECTIONS_PER_ADDRESS_MAX),

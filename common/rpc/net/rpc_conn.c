@@ -429,6 +429,9 @@ rpc_conn_start(struct rpc_net *net, const struct rpc_conn_options *options)
 	enum rpc_cause cause = RPC_CAUSE_NO_MEMORY;
 	nng_sockaddr from = {.s_family = NNG_AF_UNSPEC};
 
+	if (options->dialer == NULL) {
+		rpc_room_take(&net->room);
+	}
 	if (conn != NULL) {
 		(void)nng_stream_get_addr(options->stream, NNG_OPT_REMADDR, &from);
 		rpc_conn_name_peer(conn, &from);
@@ -443,6 +446,9 @@ rpc_conn_start(struct rpc_net *net, const struct rpc_conn_options *options)
 		}
 		rpc_buf_free(&greeting);
 		nng_stream_free(options->stream);
+		if (options->dialer == NULL) {
+			rpc_room_give(&net->room);
+		}
 		return cause;
 	}
 	rpc_greeting_write(greeting->data, net->options.role);

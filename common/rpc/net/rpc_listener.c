@@ -22,12 +22,13 @@
  *	ACCEPTING -> ACCEPTING ...
  *	    |  ^
  *	    v  |
- *	  PAUSING
+ *	  PAUSING, or waiting for room
  */
 struct rpc_accept {
 	struct rpc_bound *bound;
 	nng_aio *aio;
 	nng_aio *pause;
+	struct rpc_room_waiter waiter; /* with the pause's operation */
 };
 
 /* A URL. */
@@ -48,7 +49,9 @@ struct rpc_listener {
 static void
 rpc_accept_begin(struct rpc_accept *accept)
 {
-	nng_stream_listener_accept(accept->bound->stream, accept->aio);
+	if (rpc_room_ask(&accept->bound->net->room, &accept->waiter)) {
+		nng_stream_listener_accept(accept->bound->stream, accept->aio);
+	}
 }
 
 static void
@@ -87,8 +90,8 @@ rpc_accept_event(void *closure)
 		return;
 	}
 	options.stream = nng_aio_get_output(accept->aio, 0);
-	rpc_accept_begin(accept);
 	(void)rpc_conn_start(accept->bound->net, &options);
+	rpc_accept_begin(accept);
 }
 
 /* No callback runs or will when this returns: what is begun after a stop is not done. */
@@ -101,6 +104,7 @@ rpc_bound_close(struct rpc_bound *bound)
 	for (size_t i = 0; i < RPC_ACCEPTS; i++) {
 		nng_aio_stop(bound->accepts[i].pause);
 		nng_aio_stop(bound->accepts[i].aio);
+		rpc_room_leave(&bound->net->room, &bound->accepts[i].waiter);
 		nng_aio_free(bound->accepts[i].pause);
 		nng_aio_free(bound->accepts[i].aio);
 	}
@@ -198,6 +202,7 @@ rpc_bound_alloc_accepts(struct rpc_bound *bound)
 		result = nng_aio_alloc(&accept->aio, rpc_accept_event, accept);
 		if (result == 0) {
 			result = nng_aio_alloc(&accept->pause, rpc_accept_paused, accept);
+			accept->waiter.aio = accept->pause;
 		}
 	}
 	return result;
@@ -339,6 +344,19 @@ rpc_listener_open(struct rpc_listener **listener, struct rpc_net *net, const cha
 	}
 	*listener = opened;
 	return STATUS_OK;
+}
+
+/* A URL may be bound for IPv4 and for IPv6. */
+size_t
+rpc_listener_descriptors(const char *urls)
+{
+	size_t count = 1;
+
+	while ((urls = strchr(urls, ',')) != NULL) {
+		urls++;
+		count++;
+	}
+	return count * 2 * (1 + RPC_ACCEPTS) + RPC_ROOM_OPEN_MAX;
 }
 
 const char *

@@ -51,6 +51,7 @@ rpc_net_free(struct rpc_net *net)
 	rpc_budget_fini(&net->partial);
 	rpc_budget_fini(&net->unsent);
 	rpc_peers_free(&net->peers);
+	rpc_room_fini(&net->room);
 	pthread_cond_destroy(&net->changed);
 	pthread_mutex_destroy(&net->lock);
 	free(net);
@@ -70,6 +71,7 @@ rpc_net_open(struct rpc_net **net, const struct rpc_net_options *options, struct
 	rpc_net_init_locks(opened);
 	rpc_budget_init(&opened->partial, options->partial_max_bytes);
 	rpc_budget_init(&opened->unsent, options->unsent_max_bytes);
+	rpc_room_init(&opened->room, options->connections_max);
 	TAILQ_INIT(&opened->conns);
 	TAILQ_INIT(&opened->ending);
 	TAILQ_INIT(&opened->greeting);
@@ -209,6 +211,9 @@ rpc_net_ended(struct rpc_net *net, struct rpc_conn *conn)
 	net->accepted -= conn->dialer == NULL;
 	rpc_peers_release(net->peers, &conn->counted);
 	pthread_mutex_unlock(&net->lock);
+	if (conn->dialer == NULL) {
+		rpc_room_give(&net->room);
+	}
 }
 
 void

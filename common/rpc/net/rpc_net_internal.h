@@ -9,9 +9,10 @@
  *	rpc_listener.c    accepts connections
  *	rpc_dialer.c      makes one again and again
  *	rpc_budget.c      memory that connections share
+ *	rpc_room.c        descriptors of those that were accepted
  *
- * Order of locks: first a dialer's, then a connection's, then the net's or a
- * budget's. No lock is held while an event is called.
+ * Order of locks: first a dialer's, then a connection's, then the net's, the
+ * room's or a budget's. No lock is held while an event is called.
  */
 #ifndef COMMON_RPC_NET_INTERNAL_H
 #define COMMON_RPC_NET_INTERNAL_H
@@ -29,6 +30,7 @@
 #include "common/rpc/net/rpc_frame.h"
 #include "common/rpc/net/rpc_net.h"
 #include "common/rpc/net/rpc_peers.h"
+#include "common/rpc/net/rpc_room.h"
 
 struct rpc_dialer;
 struct rpc_tls;
@@ -137,6 +139,7 @@ struct rpc_net {
 	struct rpc_peers *peers; /* NULL: addresses are not counted */
 	struct rpc_budget partial;
 	struct rpc_budget unsent;
+	struct rpc_room room;
 	atomic_size_t unwritten; /* connections with something to be written */
 
 	pthread_mutex_t lock;   /* guards all below, and what says so in connections */
