@@ -2,6 +2,7 @@
 
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
+#include <nng/supplemental/tls/tls.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -291,20 +292,23 @@ backend_event(void *closure)
 }
 
 static bool
-backend_listen(struct backend *backend, const char *url)
+backend_listen(struct backend *backend, const char *url, nng_tls_config *tls)
 {
 	nng_listener listener;
+	const char *scheme = tls == NULL ? "tcp" : "tls+tcp";
 	nng_sockaddr address;
 
 	snprintf(backend->url, sizeof(backend->url), "%s", url);
-	if (nng_listen(backend->socket, url, &listener, 0) != 0) {
+	if (nng_listener_create(&listener, backend->socket, url) != 0 ||
+	    (tls != NULL && nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, tls) != 0) ||
+	    nng_listener_start(listener, 0) != 0) {
 		return false;
 	}
-	if (strncmp(url, "tcp://", 6) == 0 &&
+	if (strncmp(url, "ipc://", 6) != 0 &&
 	    nng_listener_get_addr(listener, NNG_OPT_LOCADDR, &address) == 0) {
 		uint16_t port = address.s_in.sa_port;
 
-		snprintf(backend->url, sizeof(backend->url), "tcp://127.0.0.1:%u",
+		snprintf(backend->url, sizeof(backend->url), "%s://127.0.0.1:%u", scheme,
 		    (unsigned)((port & 0xff) << 8 | port >> 8));
 	}
 	return true;
@@ -312,6 +316,12 @@ backend_listen(struct backend *backend, const char *url)
 
 struct backend *
 backend_open(const char *url)
+{
+	return backend_open_tls(url, NULL);
+}
+
+struct backend *
+backend_open_tls(const char *url, struct nng_tls_config *tls)
 {
 	struct backend *backend = calloc(1, sizeof(*backend));
 
@@ -330,7 +340,7 @@ backend_open(const char *url)
 		}
 		nng_ctx_recv(context->ctx, context->aio);
 	}
-	if (!backend_listen(backend, url)) {
+	if (!backend_listen(backend, url, tls)) {
 		backend_close(&backend);
 	}
 	return backend;

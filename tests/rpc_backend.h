@@ -45,6 +45,10 @@ struct backend_counts {
 /* Listens on url; with port 0 on a free one. NULL if that fails. */
 struct backend *backend_open(const char *url);
 
+/* The same with NNG's TLS, which is borrowed, for tls+tcp://; NULL: the same. */
+struct nng_tls_config;
+struct backend *backend_open_tls(const char *url, struct nng_tls_config *tls);
+
 /* Closes all connections. NULL is fine. */
 void backend_close(struct backend **backend);
 

@@ -2,7 +2,6 @@
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
-#include <nng/supplemental/tls/tls.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +15,7 @@
 #include "common/rpc/net/rpc_tls.h"
 #include "common/rpc/net/rpc_transport.h"
 #include "tests/certificate.h"
+#include "tests/nng_tls.h"
 #include "tests/rpc_side.h"
 
 #define ID 0x80000000
@@ -52,48 +52,12 @@ open_tls(bool server)
 	return tls;
 }
 
-/* NNG's own TLS, on Mbed TLS, with certificates of both sides. */
-static nng_tls_config *
-nng_tls(nng_tls_mode mode)
-{
-	char path[128];
-	char pair[128];
-	char cert[16384];
-	size_t len;
-	nng_tls_config *config;
-	FILE *both;
-
-	assert_int_equal(nng_tls_config_alloc(&config, mode), 0);
-	file_path(path, "authority.pem");
-	assert_int_equal(nng_tls_config_ca_file(config, path), 0);
-	assert_int_equal(nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED), 0);
-	if (mode == NNG_TLS_MODE_CLIENT) {
-		assert_int_equal(nng_tls_config_server_name(config, "localhost"), 0);
-	}
-	file_path(pair, "both");
-	both = fopen(pair, "w");
-	assert_non_null(both);
-	for (int i = 0; i < 2; i++) {
-		FILE *part;
-
-		file_path(path, i == 0 ? "peer.pem" : "peer.key");
-		part = fopen(path, "r");
-		assert_non_null(part);
-		len = fread(cert, 1, sizeof(cert), part);
-		fwrite(cert, 1, len, both);
-		fclose(part);
-	}
-	fclose(both);
-	assert_int_equal(nng_tls_config_cert_key_file(config, pair, NULL), 0);
-	return config;
-}
-
 /* A REQ of NNG asks, one after the other. */
 static void
 nng_asks(const char *url)
 {
 	bool tls = strncmp(url, "tls", 3) == 0;
-	nng_tls_config *config = tls ? nng_tls(NNG_TLS_MODE_CLIENT) : NULL;
+	nng_tls_config *config = tls ? nng_tls_new(dir, "peer", NNG_TLS_MODE_CLIENT) : NULL;
 	nng_dialer dialer;
 	nng_socket req;
 
@@ -157,7 +121,7 @@ static void
 we_ask_nng(const char *at)
 {
 	bool tls = strncmp(at, "tls", 3) == 0;
-	nng_tls_config *config = tls ? nng_tls(NNG_TLS_MODE_SERVER) : NULL;
+	nng_tls_config *config = tls ? nng_tls_new(dir, "peer", NNG_TLS_MODE_SERVER) : NULL;
 	struct rpc_tls *ours = tls ? open_tls(false) : NULL;
 	struct side *req = side_open(RPC_ROLE_REQ, NULL);
 	nng_listener listener;
@@ -379,7 +343,7 @@ make_certificates(void **state)
 static int
 remove_certificates(void **state)
 {
-	static const char *const names[] = {"authority.pem", "peer.pem", "peer.key", "both"};
+	static const char *const names[] = {"authority.pem", "peer.pem", "peer.key"};
 	char path[128];
 
 	(void)state;

@@ -2,6 +2,7 @@
 
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
+#include <nng/supplemental/tls/tls.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -18,7 +19,14 @@ struct peer {
 struct peer *
 peer_open(const char *url)
 {
+	return peer_open_tls(url, NULL);
+}
+
+struct peer *
+peer_open_tls(const char *url, struct nng_tls_config *tls)
+{
 	struct peer *peer = calloc(1, sizeof(*peer));
+	nng_dialer dialer;
 
 	assert_non_null(peer);
 	assert_int_equal(nng_req0_open(&peer->socket), 0);
@@ -27,7 +35,11 @@ peer_open(const char *url)
 	assert_int_equal(nng_socket_set_ms(peer->socket, NNG_OPT_SENDTIMEO, 30000), 0);
 	assert_int_equal(nng_aio_alloc(&peer->aio, NULL, NULL), 0);
 	nng_aio_set_timeout(peer->aio, 30000);
-	assert_int_equal(nng_dial(peer->socket, url, NULL, 0), 0);
+	assert_int_equal(nng_dialer_create(&dialer, peer->socket, url), 0);
+	if (tls != NULL) {
+		assert_int_equal(nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, tls), 0);
+	}
+	assert_int_equal(nng_dialer_start(dialer, 0), 0);
 	return peer;
 }
 

@@ -23,6 +23,11 @@ struct peer_call {
 
 /* A connected client. Fails the test when there is no server, or no reply in 30 s. */
 struct peer *peer_open(const char *url);
+
+/* The same with NNG's TLS, which is borrowed, for tls+tcp://; NULL: the same. */
+struct nng_tls_config;
+struct peer *peer_open_tls(const char *url, struct nng_tls_config *tls);
+
 void peer_close(struct peer *peer);
 
 void peer_send_bytes(struct peer *peer, const void *data, size_t len);
