@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +27,9 @@
 
 /* Anything longer is no answer to a health call, which nobody would miss. */
 #define PROXY_CUT_MIN_BYTES 30
+
+/* PROXY_CHOP lets pass less than two to this power. */
+#define PROXY_CHOP_BITS 16
 
 /* The two ends of a link; what one sends, the other is sent. */
 enum proxy_end {
@@ -44,6 +48,7 @@ struct proxy_link {
 	bool used;
 	int fds[2];                     /* by enum proxy_end; -1: lost */
 	struct proxy_stream streams[2]; /* by the end that it is read from */
+	size_t left[2];                 /* bytes of each end until PROXY_CHOP cuts it */
 };
 
 struct proxy {
@@ -54,6 +59,7 @@ struct proxy {
 	unsigned server_port;
 	atomic_int mode;
 	atomic_bool lose;
+	atomic_uint cuts;
 	atomic_bool stopping;
 	struct proxy_link links[PROXY_LINKS_MAX]; /* of the thread, as they are all */
 };
@@ -105,6 +111,16 @@ proxy_prepare(int fd)
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 }
 
+/* From none to 64 KiB, and as often a few as many. */
+static size_t
+proxy_random_size(void)
+{
+	uint32_t random[2] = {0};
+
+	(void)!getrandom(random, sizeof(random), 0);
+	return random[0] % (1U << random[1] % (PROXY_CHOP_BITS + 1));
+}
+
 static void
 proxy_accept(struct proxy *proxy)
 {
@@ -132,6 +148,8 @@ proxy_accept(struct proxy *proxy)
 	proxy_prepare(link->fds[PROXY_CLIENT]);
 	proxy_prepare(link->fds[PROXY_SERVER]);
 	link->streams[PROXY_CLIENT].len = link->streams[PROXY_SERVER].len = 0;
+	link->left[PROXY_CLIENT] = proxy_random_size();
+	link->left[PROXY_SERVER] = proxy_random_size();
 }
 
 /* Reads what an end sent; false when it has ended. */
@@ -149,15 +167,29 @@ proxy_read(struct proxy_link *link, enum proxy_end from)
 	return len > 0;
 }
 
+/* How many bytes of the stream go on, and whether the link ends after them. */
+static size_t
+proxy_portion(int mode, const struct proxy_link *link, enum proxy_end from, bool *cut)
+{
+	const struct proxy_stream *stream = &link->streams[from];
+	size_t len = stream->len - stream->at;
+
+	*cut = (mode == PROXY_CUT && from == PROXY_SERVER && len > PROXY_CUT_MIN_BYTES) ||
+	       (mode == PROXY_CHOP && len >= link->left[from]);
+	if (mode == PROXY_TRICKLE) {
+		return 1;
+	}
+	return !*cut ? len : mode == PROXY_CUT ? stream->len / 2 : link->left[from];
+}
+
 /* Writes it to the other end, as the mode has it; false when the link is to end. */
 static bool
 proxy_write(struct proxy *proxy, struct proxy_link *link, enum proxy_end from)
 {
 	struct proxy_stream *stream = &link->streams[from];
 	int mode = atomic_load(&proxy->mode);
-	bool cut = mode == PROXY_CUT && from == PROXY_SERVER &&
-		   stream->len - stream->at > PROXY_CUT_MIN_BYTES;
-	size_t most = mode == PROXY_TRICKLE ? 1 : cut ? stream->len / 2 : stream->len - stream->at;
+	bool cut;
+	size_t most = proxy_portion(mode, link, from, &cut);
 	int to = link->fds[1 - from];
 	ssize_t len;
 
@@ -170,10 +202,13 @@ proxy_write(struct proxy *proxy, struct proxy_link *link, enum proxy_end from)
 		return errno == EAGAIN || errno == EINTR;
 	}
 	stream->at += (size_t)len;
+	link->left[from] -= mode == PROXY_CHOP ? (size_t)len : 0;
+	cut = cut && (size_t)len == most;
 	if (stream->at == stream->len) {
 		stream->at = stream->len = 0;
 	}
-	if (cut) {
+	atomic_fetch_add(&proxy->cuts, cut);
+	if (cut && mode == PROXY_CUT) {
 		atomic_store(&proxy->mode, PROXY_RELAY);
 	}
 	return !cut;
@@ -316,6 +351,12 @@ unsigned
 proxy_port(const struct proxy *proxy)
 {
 	return proxy->port;
+}
+
+unsigned
+proxy_cuts(const struct proxy *proxy)
+{
+	return atomic_load(&proxy->cuts);
 }
 
 void

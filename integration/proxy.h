@@ -12,6 +12,7 @@ enum proxy_mode {
 	PROXY_RELAY,   /* as if it were not there */
 	PROXY_HOLD,    /* nothing moves and nothing is closed; all goes on afterwards */
 	PROXY_TRICKLE, /* each byte by itself */
+	PROXY_CHOP,    /* each connection ends after a random number of bytes of either end */
 	PROXY_CUT,   /* the next reply ends in its middle, with its connection; then PROXY_RELAY */
 	PROXY_REFUSE /* connections end as soon as they are made; all others at once */
 };
@@ -22,6 +23,9 @@ void proxy_stop(struct proxy **proxy);
 
 /* The port of 127.0.0.1 that clients connect to. */
 unsigned proxy_port(const struct proxy *proxy);
+
+/* How many connections were cut by PROXY_CHOP or PROXY_CUT. */
+unsigned proxy_cuts(const struct proxy *proxy);
 
 void proxy_set(struct proxy *proxy, enum proxy_mode mode);
 
