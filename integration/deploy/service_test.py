@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The charts of services are instances of the library chart service: another service is a row, and differs by its name."""
 import difflib
+import functools
 import json
 import os
 import re
@@ -107,22 +108,57 @@ def no_section():
     assert run.returncode != 0 and "docs/configuration.md has no section nobody" in run.stderr, run.stderr
 
 
-@test("two services fit into one release: each has its own objects, whole")
+@functools.lru_cache(maxsize=1)
+def umbrella():
+    """The chart mockvideo of toyd's tree with toyd in it: the rows that docs/operating.md names."""
+    path = os.path.join(toyd.tree(), "deploy/helm/mockvideo")
+    rows = {
+        "Chart.yaml": lambda it: it["dependencies"].append(
+            {"name": "toyd", "version": "0.1.0", "repository": "file://../toyd", "condition": "toyd.enabled"}
+        ),
+        "values.yaml": lambda it: (it.update(toyd={"enabled": True}), it["gateway"]["servicesInRelease"].update(toyd="toy.v1")),
+        "values.schema.json": lambda it: it["properties"].update(toyd={"type": "object"}),
+    }
+    for name, add in rows.items():
+        with open(os.path.join(path, name), encoding="utf-8") as file:
+            content = charts.yaml.safe_load(file)
+        add(content)
+        with open(os.path.join(path, name), "w", encoding="utf-8") as file:
+            json.dump(content, file)
+    os.remove(os.path.join(path, "Chart.lock"))
+    charts.helm("dependency", "build", path)
+    return path
+
+
+@test("in a release with a further service each has its own objects, whole, and the gateway finds and reaches both")
 def together():
-    umbrella = os.path.join(toyd.tree(), "deploy/helm/both")
-    os.makedirs(umbrella)
-    dependencies = [{"name": n, "version": "0.1.0", "repository": f"file://../{n}"} for n in ("accountd", "toyd")]
-    chart = {"apiVersion": "v2", "name": "both", "version": "0.1.0", "dependencies": dependencies}
-    with open(os.path.join(umbrella, "Chart.yaml"), "w", encoding="utf-8") as file:
-        json.dump(chart, file)
-    charts.helm("dependency", "update", "--skip-refresh", umbrella)
     least = charts.LEAST["accountd"]
-    text = charts.helm("template", "mv", umbrella, *charts.flags(sets=[f"{n}.{s}" for n in ("accountd", "toyd") for s in least]))
+    sets = [*charts.LEAST["mockvideo"], *(f"toyd.{pair}" for pair in least)]
+    text = charts.helm("template", "mv", umbrella(), *charts.flags(sets=sets))
     for name in ("accountd", "toyd"):
         path = os.path.join(toyd.tree(), "deploy/helm", name)
         for doc in charts.helm("template", "mv", path, *charts.flags(sets=least)).split("\n---\n"):
             doc = re.sub(r"^(---\n)?# Source: .*\n", "", doc).strip()
             assert doc in text, f"{name}: this is not there:\n{doc}"
+    docs = [doc for doc in charts.yaml.load_all(text, Loader=charts.Strict) if doc]
+    backends = charts.conf(docs, "gateway")["backends"]
+    assert backends == "dns:///mv-accountd-headless:7001,toy.v1=dns:///mv-toyd-headless:7001", backends
+    policy = next(p for p in charts.pick(docs, "NetworkPolicy") if p["metadata"]["name"] == "mv-gateway")
+    reached = [peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for rule in policy["spec"]["egress"]
+               for peer in rule.get("to", [])]  # fmt: skip
+    assert reached == ["accountd", "toyd"], reached
+
+
+@test("the umbrella refuses what the gateway would not find of a further service too")
+def checked():
+    sets = [*charts.LEAST["mockvideo"], *(f"toyd.{pair}" for pair in charts.LEAST["accountd"])]
+    for pair, said in (("toyd.fullnameOverride=x", "toyd.nameOverride or toyd.fullnameOverride"), ("toyd.ports.rpc=7005", "toyd.ports.rpc")):
+        try:
+            charts.helm("template", "mv", umbrella(), *charts.flags(sets=[*sets, pair]))
+        except charts.HelmError as error:
+            assert said in str(error), error
+        else:
+            raise AssertionError(f"it takes {pair}")
 
 
 charts.run_tests()

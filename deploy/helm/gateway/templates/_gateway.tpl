@@ -17,17 +17,22 @@
 {{- end }}
 
 {{/*
-URLs of the services: what config says, as it is; else the headless Service that
-accountd's chart makes, in the umbrella that of the same release.
+URLs of the services: what config says, as it is; else the headless Services that
+their charts make, in the umbrella those of the same release.
 */}}
 {{- define "gateway.backends" -}}
-{{- $name := "accountd" }}
-{{- if and .Values.accountdInRelease (not (contains $name .Release.Name)) }}
-{{- $name = printf "%s-%s" .Release.Name $name }}
-{{- else if .Values.accountdInRelease }}
-{{- $name = .Release.Name }}
+{{- $urls := list }}
+{{- range $service, $package := default (dict "accountd" "") .Values.servicesInRelease }}
+{{- $name := $service }}
+{{- if and $.Values.servicesInRelease (not (contains $service $.Release.Name)) }}
+{{- $name = printf "%s-%s" $.Release.Name $service }}
+{{- else if $.Values.servicesInRelease }}
+{{- $name = $.Release.Name }}
 {{- end }}
-{{- default (printf "dns:///%s-headless:7001" (regexReplaceAll "-+$" (trunc 52 $name) "")) .Values.config.backends }}
+{{- $url := printf "dns:///%s-headless:7001" (regexReplaceAll "-+$" (trunc 52 $name) "") }}
+{{- $urls = append $urls (ternary $url (printf "%s=%s" $package $url) (empty $package)) }}
+{{- end }}
+{{- default (join "," $urls) .Values.config.backends }}
 {{- end }}
 
 {{- define "gateway.conf" -}}
@@ -65,7 +70,7 @@ checksum/config: {{ include "gateway.conf" . | sha256sum | quote }}
 {{- end }}
 {{- end }}
 
-{{/* The rule that lets the services be reached, on the ports of backends. */}}
+{{/* The rule that lets the services be reached, those of the release too, on the ports of backends. */}}
 {{- define "gateway.egressBackends" -}}
 {{- $ports := list }}
 {{- range regexFindAll ":[0-9]+ *(,|$)" (include "gateway.backends" .) -1 }}
@@ -76,8 +81,13 @@ checksum/config: {{ include "gateway.conf" . | sha256sum | quote }}
     - {port: {{ . }}, protocol: TCP}
     {{- end }}
   {{- with .Values.networkPolicy.rpcTo }}
+  {{- $peers := . }}
+  {{- range $service, $_ := $.Values.servicesInRelease }}
+  {{- $labels := dict "app.kubernetes.io/name" $service "app.kubernetes.io/part-of" "mockvideo" }}
+  {{- $peers = append $peers (dict "podSelector" (dict "matchLabels" $labels)) }}
+  {{- end }}
   to:
-    {{- toYaml . | nindent 4 }}
+    {{- toYaml (uniq $peers) | nindent 4 }}
   {{- end }}
 {{- end }}
 
