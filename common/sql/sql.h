@@ -215,7 +215,7 @@ enum sql_type {
 	SQL_NULL,
 	SQL_INT,
 	SQL_REAL,
-	SQL_TEXT, /* UTF-8 */
+	SQL_TEXT, /* UTF-8 without a NUL, but with one behind its len bytes */
 	SQL_BYTES
 };
 
@@ -278,8 +278,7 @@ enum sql_end sql_ended(struct sql_conn *conn);
 /*
  * The columns of the current row, from 0. SQL's NULL is 0, and the string NULL.
  * A string is valid until the next call of sql_next or the next statement; it
- * has a NUL behind its end, which *len does not count, unless it is a blob of
- * SQLite. len may be NULL.
+ * has a NUL behind its end, which *len does not count. len may be NULL.
  */
 int64_t sql_int(struct sql_conn *conn, unsigned column);
 double sql_real(struct sql_conn *conn, unsigned column);

@@ -4,7 +4,7 @@
 
 #include "common/sql/sql_sqlite.h"
 
-/* What was bound is no longer there when the statement runs again. */
+/* What was bound stays bound, and is bound anew before the statement runs again. */
 void
 sql_sqlite_discard(struct sql_sqlite_conn *conn)
 {
@@ -15,7 +15,6 @@ sql_sqlite_discard(struct sql_sqlite_conn *conn)
 		sqlite3_finalize(conn->current);
 	} else {
 		sqlite3_reset(conn->current);
-		sqlite3_clear_bindings(conn->current);
 	}
 	conn->current = NULL;
 	conn->pending = false;
@@ -72,6 +71,7 @@ sql_sqlite_prepare(struct sql_sqlite_conn *conn, unsigned slot, const char *sql,
 	return result;
 }
 
+/* Of a text whose length was given, SQLite makes a copy with a NUL where a function reads it. */
 static int
 sql_sqlite_bind(sqlite3_stmt *statement, int index, const struct sql_value *value)
 {
@@ -79,9 +79,7 @@ sql_sqlite_bind(sqlite3_stmt *statement, int index, const struct sql_value *valu
 	case SQL_NULL: break;
 	case SQL_INT: return sqlite3_bind_int64(statement, index, value->number);
 	case SQL_REAL: return sqlite3_bind_double(statement, index, value->real);
-	case SQL_TEXT:
-		return sqlite3_bind_text(
-		    statement, index, value->data, (int)value->len, SQLITE_STATIC);
+	case SQL_TEXT: return sqlite3_bind_text(statement, index, value->data, -1, SQLITE_STATIC);
 	case SQL_BYTES:
 		return sqlite3_bind_blob(
 		    statement, index, value->data, (int)value->len, SQLITE_STATIC);
@@ -177,19 +175,17 @@ sql_sqlite_real(struct sql_conn *base, unsigned column)
 	return sqlite3_column_double(((const struct sql_sqlite_conn *)base)->current, (int)column);
 }
 
-/* An empty blob is no NULL, although SQLite has no address for it. */
+/* As text a blob has the same bytes, and a NUL behind them. */
 const char *
 sql_sqlite_string(struct sql_conn *base, unsigned column, size_t *len)
 {
 	sqlite3_stmt *current = ((const struct sql_sqlite_conn *)base)->current;
-	bool is_blob = sqlite3_column_type(current, (int)column) == SQLITE_BLOB;
-	const void *data = is_blob ? sqlite3_column_blob(current, (int)column)
-				   : (const void *)sqlite3_column_text(current, (int)column);
+	const unsigned char *text = sqlite3_column_text(current, (int)column);
 
 	if (len != NULL) {
 		*len = (size_t)sqlite3_column_bytes(current, (int)column);
 	}
-	return data == NULL && is_blob ? "" : data;
+	return (const char *)text;
 }
 
 bool

@@ -314,7 +314,7 @@ user_store_reserve(struct user_store_list *list, size_t more)
 	if (capacity <= list->capacity) {
 		return true;
 	}
-	rows = arena_calloc(list->arena, capacity, sizeof(*rows));
+	rows = arena_alloc(list->arena, capacity * sizeof(*rows));
 	if (rows == NULL) {
 		return false;
 	}
@@ -350,7 +350,7 @@ user_store_read_list(struct sql_conn *conn, struct user_store_list *list)
 		return sql_no_memory(conn);
 	}
 	while (sql_next(conn)) {
-		ended = user_store_is_end(conn);
+		ended = list->sure && user_store_is_end(conn);
 		if (!ended && !user_store_take_next(conn, list)) {
 			return sql_no_memory(conn);
 		}
