@@ -26,6 +26,8 @@
 #define LIMIT_KIB    (32 * 1024) /* of what is held in part */
 #define EACH_KIB     16 /* what a connection takes besides: NNG's part, ours, a small block */
 #define LISTS        256
+#define UNSENT       "mockvideo_rpc_server_held_bytes{what=\"unsent\"}"
+#define UNSENT_BYTES (96 * 1024 * 1024)
 #define ENDED(cause) "mockvideo_rpc_server_connections_ended_total{reason=\"" cause "\"}"
 
 /* The sanitizers keep for a while what was freed. */
@@ -192,10 +194,13 @@ fill(void)
 	http_free(&http);
 }
 
+/* All lists are sent at once by one who reads nothing; others ask for lists and get them. */
 static void
 who_never_reads_holds_nobody_up(void **state)
 {
 	int fd = open_greeted();
+	int honest = open_greeted();
+	double most = 0;
 
 	(void)state;
 	fill();
@@ -203,9 +208,19 @@ who_never_reads_holds_nobody_up(void **state)
 		send_list(fd, (uint8_t)i);
 	}
 	for (unsigned i = 0; i < 50; i++) {
+		double held = scrape_value(admin, UNSENT);
+
+		most = held > most ? held : most;
+		send_list(honest, (uint8_t)i);
+		bare_skip(honest);
 		expect_service();
 	}
+	assert_in_range((unsigned)most, 0, UNSENT_BYTES);
 	await_ended(ENDED("send_timeout"), "send_timeout", 1);
+	scrape_await(admin, UNSENT, 0);
+	send_list(honest, 1);
+	bare_skip(honest);
+	close(honest);
 	close(fd);
 }
 

@@ -3,7 +3,7 @@
 # what it needs, and a bench_run_NAME, which measures once all that is compared.
 # shellcheck disable=SC2034,SC2154
 
-bench_scenarios='get single list create bulk all overload hashing mixed two observed'
+bench_scenarios='get single list create bulk all overload hashing pipelined mixed two observed'
 
 cheap='--hash-mem-kib 8 --hash-passes 1'  # the least that argon2id allows
 
@@ -288,6 +288,40 @@ bench_run_hashing() {
 	bench_load hashing peak hash --kind=create --connections=8
 	bench_load hashing four hash --kind=create --connections=1024 \
 		--rate="$(bench_last hashing peak rps 4)"
+}
+
+bench_setup_pipelined() {
+	bench_setup_read
+	# shellcheck disable=SC2086
+	bench_start_accountd accountd-pipelined bench $cheap
+	mute_port=${REPLY##*:}
+	bench_start_gatewayd pipelined accountd-pipelined "$REPLY"
+}
+
+# Asks the accountd of PORT for 256 lists in one connection, and reads none: see docs/rpc.md
+# for the bytes.
+bench_mute() {
+	local number bytes
+	exec 3<>"/dev/tcp/127.0.0.1/$1"
+	printf '\0SP\0\0\060\0\0' >&3
+	for ((number = 0; number < 256; number++)); do
+		printf -v bytes '\\0\\0\\0\\0\\0\\0\\0\\050\\200\\0\\0\\%03o\\012\\042\\012\\040%s' \
+			"$number" account.v1.UserService/ListUsers
+		# shellcheck disable=SC2059
+		printf "$bytes" >&3
+	done
+	exec sleep infinity
+}
+
+# It begins when the reads have, so that they meet its lists as well as its replies.
+bench_run_pipelined() {
+	local mute
+	bench_wrk pipelined quiet pipelined 64 get
+	(sleep 0.5 && bench_mute "$mute_port") &
+	mute=$!
+	bench_wrk pipelined beside pipelined 64 get
+	kill "$mute"
+	wait "$mute" || true
 }
 
 bench_setup_mixed() {
