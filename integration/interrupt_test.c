@@ -1,5 +1,6 @@
 /* A signal ends what accountd does before it serves, whatever that waits for. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -173,6 +175,31 @@ a_file_that_is_locked_does_not_hold_it(void **state)
 	assert_int_equal(process_wait_exit(&process, 60), 0);
 }
 
+/* A configuration that comes by a pipe may never end. */
+static void
+a_configuration_that_does_not_come_does_not_hold_it(void **state)
+{
+	static const char *const commands[] = {"migrate", NULL};
+	char config[PATH_MAX + 32], log[PATH_MAX + 32];
+	const char *argv[] = {process_program("accountd"), "--config", config, NULL, NULL};
+	struct process process = {.pid = 0};
+
+	(void)state;
+	snprintf(config, sizeof(config), "%s/pipe", dir);
+	snprintf(log, sizeof(log), "%s/log", dir);
+	assert_int_equal(mkfifo(config, 0600), 0);
+	for (int i = 0; i < 2; i++) {
+		int fd;
+
+		argv[3] = commands[i];
+		process_start(&process, argv, log);
+		fd = open(config, O_WRONLY | O_CLOEXEC); /* waits until it is read */
+		assert_true(fd >= 0);
+		expect_end(&process, SIGTERM, NULL);
+		close(fd);
+	}
+}
+
 static int
 set_up(void **state)
 {
@@ -199,6 +226,7 @@ main(void)
 	    cmocka_unit_test(a_database_that_never_answers_does_not_hold_it),
 	    cmocka_unit_test(a_database_that_hangs_does_not_hold_a_migration),
 	    cmocka_unit_test(a_file_that_is_locked_does_not_hold_it),
+	    cmocka_unit_test(a_configuration_that_does_not_come_does_not_hold_it),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -7,14 +7,16 @@
 
 #include <cmocka.h>
 
-static struct conf_program program;
+#include "common/service/service.h"
+
+static const struct service accountd = {.name = "accountd", .conf = &accountd_conf_own};
+static struct conf_program program = {.name = "accountd"};
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	program = accountd_program;
-	return service_conf_init(&program, &accountd_conf_own) ? 0 : -1;
+	return service_conf_init(&program, &accountd) ? 0 : -1;
 }
 
 static int

@@ -4,10 +4,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "common/conf/conf.h"
+#include "common/service/service.h"
+#include "common/service/service_metric.h"
 #include "common/telemetry/telemetry.h"
 #include "gateway/gw_conf.h"
 #include "gateway/gw_metric.h"
@@ -18,7 +21,8 @@
 static void
 the_configuration_is_documented_as_it_is(void **state)
 {
-	struct conf_program accountd = accountd_program;
+	const struct service service = {.conf = &accountd_conf_own};
+	struct conf_program accountd = {.name = "accountd"};
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
@@ -40,7 +44,7 @@ the_configuration_is_documented_as_it_is(void **state)
 	    "only once, such as "
 	    "a pipe or `<(…)`, is not read again; its values\nstay.\n\n## accountd\n\n",
 	    out);
-	assert_true(service_conf_init(&accountd, &accountd_conf_own));
+	assert_true(service_conf_init(&accountd, &service));
 	conf_print_markdown(&accountd, out);
 	service_conf_fini(&accountd);
 	fputs("\n## gatewayd\n\n", out);
@@ -53,6 +57,7 @@ the_configuration_is_documented_as_it_is(void **state)
 static void
 the_metrics_are_documented_as_they_are(void **state)
 {
+	struct metric_row rows[SERVICE_METRIC_COUNT + ACCOUNTD_METRIC_COUNT];
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
@@ -69,7 +74,9 @@ the_metrics_are_documented_as_they_are(void **state)
 	    out);
 	metric_print_markdown(telemetry_rows, telemetry_row_count, out);
 	fputs("\n## accountd\n\n", out);
-	metric_print_markdown(accountd_metric_rows, ACCOUNTD_METRIC_COUNT, out);
+	memcpy(rows, service_metric_rows, sizeof(service_metric_rows));
+	memcpy(rows + SERVICE_METRIC_COUNT, accountd_metric_rows, sizeof(accountd_metric_rows));
+	metric_print_markdown(rows, SERVICE_METRIC_COUNT + ACCOUNTD_METRIC_COUNT, out);
 	fputs("\n## gatewayd\n\n", out);
 	metric_print_markdown(gw_metric_rows, GW_METRIC_COUNT, out);
 	assert_int_equal(fclose(out), 0);

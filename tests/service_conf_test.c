@@ -1,4 +1,4 @@
-#include "common/service/service_conf.h"
+#include "common/service/service.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,11 +43,13 @@ static const struct service_conf_own own = {.changes = changes,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .check = is_sound};
 
-static const struct service_conf_own nothing;
+static const struct service_conf_own nothing_own;
+
+static const struct service shelf = {.conf = &own};
+static const struct service nothing = {.conf = &nothing_own};
 
 static enum conf_result
-load(struct conf **conf, struct conf_program *program, const struct service_conf_own *from,
-    const char *flag)
+load(struct conf **conf, struct conf_program *program, const struct service *from, const char *flag)
 {
 	char *argv[] = {(char *)(uintptr_t) "shelfd", (char *)(uintptr_t)flag, NULL};
 	const char *command;
@@ -64,7 +66,7 @@ a_service_adds_rows_to_those_of_all(void **state)
 	struct conf *conf;
 
 	(void)state;
-	assert_int_equal(load(&conf, &program, &own, "--depth=9"), CONF_RUN);
+	assert_int_equal(load(&conf, &program, &shelf, "--depth=9"), CONF_RUN);
 	assert_int_equal(conf_int(conf, SHELF_DEPTH), 9);
 	assert_true(conf_bool(conf, SHELF_LIGHT));
 	assert_int_equal(conf_int(conf, SERVICE_CONF_DB_PORT), 3306);
@@ -79,7 +81,7 @@ a_service_changes_what_the_rows_of_all_say(void **state)
 	struct conf *conf;
 
 	(void)state;
-	assert_int_equal(load(&conf, &program, &own, NULL), CONF_RUN);
+	assert_int_equal(load(&conf, &program, &shelf, NULL), CONF_RUN);
 	assert_string_equal(conf_text(conf, SERVICE_CONF_LISTEN), "tcp://127.0.0.1:9001");
 	assert_string_equal(conf_text(conf, SERVICE_CONF_ADMIN_LISTEN), "off");
 	assert_string_equal(program.rows[SERVICE_CONF_BULK_MAX_ITEMS].unit, "books");
@@ -95,9 +97,9 @@ the_check_of_a_service_is_made_after_that_of_all(void **state)
 	struct conf *conf;
 
 	(void)state;
-	assert_int_equal(load(&conf, &program, &own, "--depth=7"), CONF_FAILED);
+	assert_int_equal(load(&conf, &program, &shelf, "--depth=7"), CONF_FAILED);
 	service_conf_fini(&program);
-	assert_int_equal(load(&conf, &program, &own, "--tls-cert=x.pem"), CONF_FAILED);
+	assert_int_equal(load(&conf, &program, &shelf, "--tls-cert=x.pem"), CONF_FAILED);
 	service_conf_fini(&program);
 }
 

@@ -19,10 +19,8 @@ static struct user_fixture at;
 static int
 setup(void **state)
 {
-	const struct user_service_options options = user_fixture_options();
-
 	(void)state;
-	user_fixture_open(&at, &options);
+	user_fixture_open(&at, NULL);
 	return 0;
 }
 
@@ -30,12 +28,11 @@ setup(void **state)
 static int
 setup_slow(void **state)
 {
-	struct user_service_options options = user_fixture_options();
+	static const char *const flags[] = {
+	    "--hash-mem-kib=8192", "--hash-passes=8", "--hash-queue-max=1", NULL};
 
 	(void)state;
-	options.cost = (struct password_cost){(size_t)8 * 1024, 8};
-	options.hash_queue_max = 1;
-	user_fixture_open(&at, &options);
+	user_fixture_open(&at, flags);
 	return 0;
 }
 
@@ -370,7 +367,7 @@ a_filter_with_its_zero_value_is_refused(void **state)
 static void
 reads_are_answered_while_passwords_are_hashed(void **state)
 {
-	struct peer *other = peer_open(rpc_server_url(at.server));
+	struct peer *other = peer_open(rpc_server_url(service_process_server(at.base.process)));
 	Account__V1__CreateUserRequest create = ACCOUNT__V1__CREATE_USER_REQUEST__INIT;
 	Account__V1__User user = user_sample("Ada", "ada@example.com");
 	const struct user_call call = {"CreateUsers", &bulk.create.base, 1500};
@@ -379,7 +376,7 @@ reads_are_answered_while_passwords_are_hashed(void **state)
 	(void)state;
 	bulk_init(BULK_MAX);
 	user_send(other, &call, 1);
-	while (rpc_server_in_flight(at.server) == 0) {
+	while (rpc_server_in_flight(service_process_server(at.base.process)) == 0) {
 		sched_yield();
 	}
 	assert_null(user_get(&at, 1));
@@ -388,7 +385,7 @@ reads_are_answered_while_passwords_are_hashed(void **state)
 	assert_true(batch->replies[0]->status->retry_after_ms >= 1000);
 	user_expect(batch, STATUS_RESOURCE_EXHAUSTED, "QUEUE_FULL",
 	    "the server has too many passwords to hash; nothing was done");
-	assert_int_equal(rpc_server_in_flight(at.server), 1);
+	assert_int_equal(rpc_server_in_flight(service_process_server(at.base.process)), 1);
 
 	user_expect(peer_receive(other), STATUS_DEADLINE_EXCEEDED, "EXPIRED_IN_QUEUE",
 	    "the deadline passed before the passwords were hashed; nothing was done");

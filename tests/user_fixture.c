@@ -1,7 +1,6 @@
 #include "tests/user_fixture.h"
 
 #include <setjmp.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,116 +9,75 @@
 
 #include <cmocka.h>
 
-#include "common/telemetry/log.h"
+#include "services/accountd/accountd_conf.h"
+#include "services/accountd/accountd_metric.h"
+#include "services/accountd/user_service.h"
 
-struct user_service_options
-user_fixture_options(void)
+static const char *const user_fixture_services[] = {"account.v1.UserService", NULL};
+
+/* accountd, without its descriptors. */
+static const struct service user_fixture_service = {.name = "accountd",
+    .conf = &accountd_conf_own,
+    .methods = user_service_methods,
+    .method_count = USER_SERVICE_METHODS,
+    .services = user_fixture_services,
+    .schema = &store_schema,
+    .migration = user_service_migration,
+    .metric_rows = accountd_metric_rows,
+    .metric_row_count = ACCOUNTD_METRIC_COUNT,
+    .collect = user_service_collect,
+    .open = user_service_open,
+    .start = user_service_start,
+    .stop = user_service_stop,
+    .close = user_service_close};
+
+/* A flag that comes later wins. */
+static void
+user_fixture_prepare(struct user_fixture *at, const char *const *flags)
 {
-	return (struct user_service_options){.store_workers = 3,
-	    .bulk_workers_max = 10,
-	    .queue_max = 1000,
-	    .coalesce_max = 64,
-	    .hash_threads = 2,
-	    .hash_queue_max = 100,
-	    .cost = {8, 1},
-	    .bulk_max_items = 300};
+	const char *all[SERVICE_FIXTURE_FLAGS_MAX] = {"--store-workers=3", "--queue-max=1000",
+	    "--hash-threads=2", "--hash-queue-max=100", "--hash-mem-kib=8", "--hash-passes=1",
+	    "--bulk-max-items=300", "--request-timeout-ms=20000", "--timeout-max-ms=20000"};
+	size_t count = 0;
+
+	while (all[count] != NULL) {
+		count++;
+	}
+	for (size_t i = 0; flags != NULL && flags[i] != NULL; i++) {
+		all[count++] = flags[i];
+	}
+	service_fixture_prepare(&at->base, &user_fixture_service, all);
 }
 
 void
-user_fixture_open_store(struct user_fixture *at)
+user_fixture_start(struct user_fixture *at)
 {
-	struct sql_options options = {0};
-	struct error error;
-	char url[96];
-
-	memset(at, 0, sizeof(*at));
-	log_open("test", LOG_FATAL);
-	assert_true(sodium_init() >= 0);
-	snprintf(at->dir, sizeof(at->dir), "/tmp/mockvideo-user-XXXXXX");
-	assert_non_null(mkdtemp(at->dir));
-	snprintf(url, sizeof(url), "sqlite:%s/db", at->dir);
-	options.url = url;
-	if (store_open(&at->store, &options, &error) != STATUS_OK) {
-		fail_msg("%s", error.message);
-	}
-}
-
-static void
-fixture_tell(const char *line)
-{
-	(void)line;
-}
-
-static bool
-fixture_hash(const char *password, char *out, void *closure)
-{
-	return password_hash(password, closure, out);
+	user_fixture_prepare(at, NULL);
+	service_fixture_start(&at->base);
+	at->peer = at->base.peer;
 }
 
 void
 user_fixture_migrate(struct user_fixture *at)
 {
-	struct password_cost cost = {8, 1};
-	struct error error;
-
-	if (store_migrate(at->store, fixture_tell, fixture_hash, &cost, &error) != STATUS_OK) {
-		fail_msg("%s", error.message);
-	}
+	service_fixture_migrate(&at->base);
+	service_fixture_await_serving(&at->base);
 }
 
 void
-user_fixture_start(struct user_fixture *at, const struct user_service_options *options)
+user_fixture_open(struct user_fixture *at, const char *const *flags)
 {
-	static const char *const services[] = {"account.v1.UserService", NULL};
-	struct user_service_options with_store = *options;
-	struct rpc_server_options server = {.listen = "tcp://127.0.0.1:0",
-	    .request_max_bytes = (size_t)64 * 1024 * 1024,
-	    .batch_max_calls = 1000,
-	    .messages_max = 16,
-	    .default_timeout_ms = 20000,
-	    .timeout_max_ms = 20000,
-	    .serving = user_service_serving,
-	    .services = services};
-	struct error error;
-
-	with_store.store = at->store;
-	if (user_service_start(&at->service, &with_store, &error) != STATUS_OK) {
-		fail_msg("%s", error.message);
-	}
-	server.closure = at->service;
-	server.methods = user_service_methods(&server.method_count);
-	if (rpc_server_open(&at->server, &server, &error) != STATUS_OK) {
-		fail_msg("%s", error.message);
-	}
-	at->peer = peer_open(rpc_server_url(at->server));
-}
-
-void
-user_fixture_open(struct user_fixture *at, const struct user_service_options *options)
-{
-	user_fixture_open_store(at);
-	user_fixture_migrate(at);
-	user_fixture_start(at, options);
-	while (!user_service_serving(at->service)) {
-		usleep(1000);
-	}
+	user_fixture_prepare(at, flags);
+	service_fixture_migrate(&at->base);
+	service_fixture_start(&at->base);
+	service_fixture_await_serving(&at->base);
+	at->peer = at->base.peer;
 }
 
 void
 user_fixture_close(struct user_fixture *at)
 {
-	static const char *const files[] = {"db", "db-wal", "db-shm"};
-	char path[128];
-
-	peer_close(at->peer);
-	rpc_server_close(&at->server);
-	user_service_stop(&at->service);
-	sql_close(&at->store);
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", at->dir, files[i]);
-		unlink(path);
-	}
-	assert_int_equal(rmdir(at->dir), 0);
+	service_fixture_close(&at->base);
 }
 
 static void

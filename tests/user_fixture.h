@@ -6,26 +6,21 @@
 
 #include "account/v1/user.pb-c.h"
 #include "services/accountd/store.h"
-#include "services/accountd/user_service.h"
-#include "tests/rpc_peer.h"
+#include "tests/service_fixture.h"
 
 struct user_fixture {
-	char dir[64];
-	struct sql_db *store;
-	struct user_service *service;
-	struct rpc_server *server;
-	struct peer *peer;
+	struct service_fixture base;
+	struct peer *peer; /* that of base */
 };
 
-/* What the service is given unless a case changes it: cheap hashes, few threads. */
-struct user_service_options user_fixture_options(void);
+/*
+ * Starts all on an empty embedded store, with cheap hashes and few threads; fails
+ * the test when it can't. flags, NULL-terminated, change that; NULL: nothing.
+ */
+void user_fixture_open(struct user_fixture *at, const char *const *flags);
 
-/* Starts all on an empty embedded store; fails the test when it can't. */
-void user_fixture_open(struct user_fixture *at, const struct user_service_options *options);
-
-/* The same in parts: a store without a schema first, then what works on it. */
-void user_fixture_open_store(struct user_fixture *at);
-void user_fixture_start(struct user_fixture *at, const struct user_service_options *options);
+/* The same in parts: a store without a schema first. */
+void user_fixture_start(struct user_fixture *at);
 void user_fixture_migrate(struct user_fixture *at);
 
 void user_fixture_close(struct user_fixture *at);

@@ -16,10 +16,8 @@ static struct user_fixture at;
 static int
 setup(void **state)
 {
-	const struct user_service_options options = user_fixture_options();
-
 	(void)state;
-	user_fixture_open(&at, &options);
+	user_fixture_open(&at, NULL);
 	return 0;
 }
 
@@ -77,7 +75,7 @@ stored(const char *file, const char *text)
 	FILE *in;
 	bool found;
 
-	snprintf(path, sizeof(path), "%s/%s", at.dir, file);
+	snprintf(path, sizeof(path), "%s/%s", at.base.dir, file);
 	in = fopen(path, "r");
 	assert_non_null(bytes);
 	len = in == NULL ? 0 : fread(bytes, 1, 1 << 20, in);
@@ -328,16 +326,14 @@ health_answers_when_the_store_does(void **state)
 static void
 without_a_schema_all_is_unavailable_until_it_is_there(void **state)
 {
-	const struct user_service_options options = user_fixture_options();
 	Account__V1__CheckHealthRequest health = ACCOUNT__V1__CHECK_HEALTH_REQUEST__INIT;
 	Account__V1__GetUserRequest get = ACCOUNT__V1__GET_USER_REQUEST__INIT;
 	Account__V1__User user = user_sample("Ada", "ada@example.com");
 	const char *message = "the database is not available: nothing was done, try again";
 
 	(void)state;
-	user_fixture_open_store(&at);
-	user_fixture_start(&at, &options);
-	assert_false(user_service_serving(at.service));
+	user_fixture_start(&at);
+	assert_non_null(service_process_unready(at.base.process));
 	user_expect(create(&user), STATUS_UNAVAILABLE, "STORE_UNAVAILABLE", message);
 	user_expect(
 	    user_ask(&at, "GetUser", &get.base), STATUS_UNAVAILABLE, "STORE_UNAVAILABLE", message);
@@ -345,9 +341,6 @@ without_a_schema_all_is_unavailable_until_it_is_there(void **state)
 	    "STORE_UNAVAILABLE", message);
 
 	user_fixture_migrate(&at);
-	while (!user_service_serving(at.service)) {
-		usleep(1000);
-	}
 	user_create(&at, "Ada", "ada@example.com");
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/status.h"
+#include "common/service/service.h"
 #include "common/telemetry/log.h"
 #include "common/telemetry/telemetry.h"
 
@@ -186,13 +187,13 @@ service_conf_check_tls(const struct conf *conf, struct error *error)
 static bool
 service_conf_check(const struct conf *conf, struct error *error)
 {
-	const struct service_conf_own *own = conf_closure(conf);
+	const struct service *service = conf_closure(conf);
 
 	return service_conf_check_tls(conf, error) &&
 	       telemetry_check(conf_text(conf, SERVICE_CONF_ADMIN_LISTEN),
 		   conf_text(conf, SERVICE_CONF_OTLP_ENDPOINT),
 		   conf_text(conf, SERVICE_CONF_TRACE_SAMPLE_RATIO), error) &&
-	       (own->check == NULL || own->check(conf, error));
+	       (service->conf->check == NULL || service->conf->check(conf, error));
 }
 
 static void
@@ -204,8 +205,9 @@ service_conf_change(struct conf_row *row, const struct service_conf_change *chan
 }
 
 bool
-service_conf_init(struct conf_program *program, const struct service_conf_own *own)
+service_conf_init(struct conf_program *program, const struct service *service)
 {
+	const struct service_conf_own *own = service->conf;
 	unsigned count = SERVICE_CONF_COUNT + own->row_count;
 	struct conf_row *rows = calloc(count, sizeof(*rows));
 
@@ -222,7 +224,7 @@ service_conf_init(struct conf_program *program, const struct service_conf_own *o
 	program->rows = rows;
 	program->row_count = count;
 	program->check = service_conf_check;
-	program->closure = own;
+	program->closure = service;
 	return true;
 }
 

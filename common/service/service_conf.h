@@ -11,6 +11,7 @@
 #include "common/conf/conf.h"
 
 struct error;
+struct service;
 
 /* The most that coalesceMax may be. */
 #define SERVICE_COALESCE_MAX 1024
@@ -79,10 +80,10 @@ struct service_conf_own {
 
 /*
  * Sets rows, check and closure of program: the rows of all services, changed as
- * own says, then those of own. False without memory. service_conf_fini frees the
+ * the service says, then its own; the closure is the service. False without memory. service_conf_fini frees the
  * rows, after the conf that was loaded by them.
  */
-bool service_conf_init(struct conf_program *program, const struct service_conf_own *own);
+bool service_conf_init(struct conf_program *program, const struct service *service);
 void service_conf_fini(struct conf_program *program);
 
 #endif

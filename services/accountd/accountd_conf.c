@@ -1,7 +1,5 @@
 #include "services/accountd/accountd_conf.h"
 
-#include "common/base/version.h"
-
 static const struct service_conf_change accountd_conf_changes[] = {
     {SERVICE_CONF_LISTEN, .fallback = "tcp://127.0.0.1:7001"},
     {SERVICE_CONF_STORE, .fallback = "sqlite:accountd.db",
@@ -33,12 +31,4 @@ const struct service_conf_own accountd_conf_own = {
     .change_count = sizeof(accountd_conf_changes) / sizeof(accountd_conf_changes[0]),
     .rows = accountd_rows,
     .row_count = sizeof(accountd_rows) / sizeof(accountd_rows[0]),
-};
-
-const struct conf_program accountd_program = {
-    .name = "accountd",
-    .version = MOCKVIDEO_VERSION,
-    .summary = "The account service: answers protobuf calls over NNG.",
-    .commands = "migrate      bring the database up to date, then exit\n"
-		"  load-sample  add the original's five users to an empty store, then exit",
 };

@@ -13,7 +13,4 @@ enum accountd_conf {
 
 extern const struct service_conf_own accountd_conf_own;
 
-/* For service_conf_init. */
-extern const struct conf_program accountd_program;
-
 #endif

@@ -1,31 +1,14 @@
-/* The metrics of accountd, beside those of common/telemetry/telemetry.h: a row for each. See common/telemetry/metric.h. */
+/* The metrics of accountd beside those of all services (common/service/service_metric.h): a row for each. */
 #ifndef ACCOUNTD_METRIC_H
 #define ACCOUNTD_METRIC_H
 
 #include "common/telemetry/metric.h"
 
 enum accountd_metric {
-	ACCOUNTD_CALL_DURATION,
-	ACCOUNTD_QUEUE,
-	ACCOUNTD_IN_FLIGHT,
-	ACCOUNTD_QUEUE_LENGTH,
-	ACCOUNTD_QUEUE_LIMIT,
-	ACCOUNTD_BATCH_CALLS,
-	ACCOUNTD_CONNECTIONS,
-	ACCOUNTD_CONNECTIONS_ENDED,
-	ACCOUNTD_HELD_BYTES,
-	ACCOUNTD_STORE_DURATION,
-	ACCOUNTD_STORE_CALLS,
-	ACCOUNTD_STORE_UP,
-	ACCOUNTD_STORE_WRITABLE,
-	ACCOUNTD_STORE_UNAVAILABLE,
-	ACCOUNTD_STORE_UNKNOWN,
-	ACCOUNTD_STORE_CONNECTIONS,
 	ACCOUNTD_HASH_QUEUE_LENGTH,
 	ACCOUNTD_HASH_QUEUE_LIMIT,
 	ACCOUNTD_HASH_DURATION,
 	ACCOUNTD_HASH_QUEUE,
-	ACCOUNTD_TLS_ENDS,
 	ACCOUNTD_METRIC_COUNT
 };
 

@@ -25,6 +25,12 @@ struct arena;
 extern const struct sql_schema store_schema;
 extern const struct sql_checks store_checks;
 
+/*
+ * Reserves the slots of the statements of the operations below, the first of
+ * the database; store_open does so too.
+ */
+void store_reserve(struct sql_db *store);
+
 /* sql_open, for connections that the operations below run on. */
 enum status_code store_open(
     struct sql_db **store, const struct sql_options *options, struct error *error);

@@ -54,16 +54,22 @@ const struct sql_checks store_checks = {
     .write_count = sizeof(store_writes) / sizeof(store_writes[0]),
 };
 
+void
+store_reserve(struct sql_db *store)
+{
+	unsigned first = sql_slots(store, USER_STORE_SLOTS);
+
+	assert(first == 0);
+	(void)first;
+}
+
 enum status_code
 store_open(struct sql_db **store, const struct sql_options *options, struct error *error)
 {
 	enum status_code code = sql_open(store, options, error);
-	unsigned first;
 
 	if (code == STATUS_OK) {
-		first = sql_slots(*store, USER_STORE_SLOTS);
-		assert(first == 0);
-		(void)first;
+		store_reserve(*store);
 	}
 	return code;
 }

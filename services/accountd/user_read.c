@@ -70,7 +70,7 @@ user_get_answer(struct rpc_call *call, int64_t id, const struct user *row)
 
 /* Rows are in the arena of the first call, which is therefore answered last. */
 static void
-user_get_gulp(struct user_worker *worker, struct rpc_call **calls, size_t count, int64_t *ids)
+user_get_gulp(struct service_worker *worker, struct rpc_call **calls, size_t count, int64_t *ids)
 {
 	struct arena *arena = rpc_call_arena(calls[0]);
 	struct user *rows = arena_calloc(arena, count, sizeof(*rows));
@@ -78,13 +78,13 @@ user_get_gulp(struct user_worker *worker, struct rpc_call **calls, size_t count,
 
 	if (rows == NULL) {
 		error_set(&error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory");
-		user_fail_all(calls, count, &error);
+		service_fail_all(calls, count, &error);
 		return;
 	}
-	user_share(worker->service, STORE_OPERATION_GET, count);
-	if (store_user_get(worker->conn, user_latest_deadline_ns(calls, count), ids, count, arena,
-		rows, &error) != STATUS_OK) {
-		user_fail_all(calls, count, &error);
+	user_share(worker, STORE_OPERATION_GET, count);
+	if (store_user_get(service_worker_conn(worker), service_latest_deadline_ns(calls, count),
+		ids, count, arena, rows, &error) != STATUS_OK) {
+		service_fail_all(calls, count, &error);
 		return;
 	}
 	rpc_call_cork();
@@ -95,12 +95,11 @@ user_get_gulp(struct user_worker *worker, struct rpc_call **calls, size_t count,
 }
 
 void
-user_get_run(void *closure, struct rpc_call **calls, size_t count)
+user_get_run(struct service_worker *worker, struct rpc_call **calls, size_t count)
 {
-	struct user_worker *worker = closure;
-	int64_t ids[USER_COALESCE_MAX];
+	int64_t ids[SERVICE_COALESCE_MAX];
 
-	if (!user_require_ready(worker->service, calls, count)) {
+	if (!service_require_ready(service_worker_process(worker), calls, count)) {
 		return;
 	}
 	count = user_get_prepare(calls, count, ids);
@@ -149,15 +148,15 @@ user_list_filter(
 
 /* Adds what else is wrong with the request to error; reads the token into after_id. */
 static void
-user_list_check(const struct user_service *service, const Account__V1__ListUsersRequest *request,
+user_list_check(const struct service_process *process, const Account__V1__ListUsersRequest *request,
     const struct store_filter *filter, int64_t *after_id, struct arena *arena, struct error *error)
 {
 	*after_id = 0;
 	if (request->page_size < 0 || request->page_size > PAGE_SIZE_MAX) {
 		error_violation(error, arena, "page_size", "must be 1 to 1000");
 	}
-	if (*request->page_token != '\0' && !page_token_read(sql_watch_secret(service->watch),
-						filter, request->page_token, after_id)) {
+	if (*request->page_token != '\0' &&
+	    !page_token_read(service_page_key(process), filter, request->page_token, after_id)) {
 		error_violation(error, arena, "page_token",
 		    "must be the next_page_token of a list with the same filters");
 		error->reason = error->violation_count == 1 ? "INVALID_PAGE_TOKEN" : error->reason;
@@ -165,7 +164,7 @@ user_list_check(const struct user_service *service, const Account__V1__ListUsers
 }
 
 static void
-user_list_answer(struct user_service *service, struct rpc_call *call,
+user_list_answer(const struct service_process *process, struct rpc_call *call,
     const struct store_filter *filter, const struct user *rows, size_t count, size_t page_size)
 {
 	Account__V1__ListUsersResponse response = ACCOUNT__V1__LIST_USERS_RESPONSE__INIT;
@@ -186,7 +185,7 @@ user_list_answer(struct user_service *service, struct rpc_call *call,
 	}
 	if (count > page_size) {
 		response.next_page_token = page_token_new(
-		    sql_watch_secret(service->watch), filter, rows[page_size - 1].id, arena);
+		    service_page_key(process), filter, rows[page_size - 1].id, arena);
 		if (response.next_page_token == NULL) {
 			user_fail_no_memory(call);
 			return;
@@ -196,7 +195,7 @@ user_list_answer(struct user_service *service, struct rpc_call *call,
 }
 
 static void
-user_list_one(struct user_worker *worker, struct rpc_call *call)
+user_list_one(struct service_worker *worker, struct rpc_call *call)
 {
 	const Account__V1__ListUsersRequest *request = (const void *)rpc_call_request(call);
 	struct error error = {0};
@@ -210,28 +209,29 @@ user_list_one(struct user_worker *worker, struct rpc_call *call)
 		return;
 	}
 	filter = user_list_filter(request, rpc_call_arena(call), &error);
-	user_list_check(worker->service, request, &filter, &after_id, rpc_call_arena(call), &error);
+	user_list_check(service_worker_process(worker), request, &filter, &after_id,
+	    rpc_call_arena(call), &error);
 	if (error.code != STATUS_OK) {
 		rpc_call_fail(call, &error);
 		return;
 	}
 	/* One row more than the page tells whether there is a next one. */
-	user_share(worker->service, STORE_OPERATION_LIST, 1);
+	user_share(worker, STORE_OPERATION_LIST, 1);
 	page_size = request->page_size == 0 ? PAGE_SIZE_MAX : (size_t)request->page_size;
-	if (store_user_list(worker->conn, rpc_call_deadline_ns(call), &filter, after_id,
-		page_size + 1, rpc_call_arena(call), &rows, &count, &error) != STATUS_OK) {
+	if (store_user_list(service_worker_conn(worker), rpc_call_deadline_ns(call), &filter,
+		after_id, page_size + 1, rpc_call_arena(call), &rows, &count,
+		&error) != STATUS_OK) {
 		rpc_call_fail(call, &error);
 		return;
 	}
-	user_list_answer(worker->service, call, &filter, rows, count, page_size);
+	user_list_answer(service_worker_process(worker), call, &filter, rows, count, page_size);
 }
 
 void
-user_list_run(void *closure, struct rpc_call **calls, size_t count)
+user_list_run(struct service_worker *worker, struct rpc_call **calls, size_t count)
 {
-	struct user_worker *worker = closure;
 
-	if (!user_require_ready(worker->service, calls, count)) {
+	if (!service_require_ready(service_worker_process(worker), calls, count)) {
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -239,41 +239,14 @@ user_list_run(void *closure, struct rpc_call **calls, size_t count)
 	}
 }
 
-/* Whoever asks how the service is wants to know of its writes too; who chooses an instance does not. */
-static void
-user_health_refused(struct rpc_call **calls, size_t count)
-{
-	struct error error;
-
-	error_set(&error, STATUS_UNAVAILABLE, "STORE_UNAVAILABLE",
-	    "the database refuses changes; reads are answered");
-	user_fail_all(calls, count, &error);
-}
-
 /* All who ask together share one look at the store. */
 void
-user_health_run(void *closure, struct rpc_call **calls, size_t count)
+user_health_run(struct service_worker *worker, struct rpc_call **calls, size_t count)
 {
 	Account__V1__CheckHealthResponse response = ACCOUNT__V1__CHECK_HEALTH_RESPONSE__INIT;
-	struct user_worker *worker = closure;
-	struct error error;
 
-	if (!user_require_ready(worker->service, calls, count)) {
-		return;
+	if (service_check_health(worker, calls, count)) {
+		response.message = (char *)(uintptr_t) "I'm Healthy!";
+		service_finish_all(calls, count, &response.base);
 	}
-	user_share(worker->service, STORE_OPERATION_CHECK, count);
-	if (sql_ping(worker->conn, user_latest_deadline_ns(calls, count), &error) != STATUS_OK) {
-		user_fail_all(calls, count, &error);
-		return;
-	}
-	if (!user_service_writing(worker->service)) {
-		user_health_refused(calls, count);
-		return;
-	}
-	response.message = (char *)(uintptr_t) "I'm Healthy!";
-	rpc_call_cork();
-	for (size_t i = 0; i < count; i++) {
-		rpc_call_finish(calls[i], &response.base);
-	}
-	rpc_call_uncork();
 }

@@ -32,7 +32,7 @@ user_write_read(struct user_write *write)
 	if (request == NULL) {
 		return false;
 	}
-	if (user_job_read(&write->job, request, write->service->options.bulk_max_items,
+	if (user_job_read(&write->job, request, write->service->bulk_max_items,
 		rpc_call_arena(write->call), &error)) {
 		return true;
 	}
@@ -88,18 +88,17 @@ static void
 user_write_hashed(struct hasher_task *task, const struct error *error)
 {
 	struct user_write *write = (struct user_write *)task;
-	unsigned kind = rpc_call_method(write->call)->kind;
 
 	if (error != NULL) {
 		user_write_fail(write, error);
 	} else {
-		rpc_pool_submit(write->service->workers, kind, write->call);
+		service_start_queued(write->call, NULL);
 	}
 }
 
 /* Gives the call what user_write.c keeps of it. False: the call has been failed. */
 static bool
-user_write_attach(struct user_service *service, struct rpc_call *call)
+user_write_attach(struct rpc_call *call)
 {
 	struct user_write *write = arena_calloc(rpc_call_arena(call), 1, sizeof(*write));
 	struct error error;
@@ -112,7 +111,7 @@ user_write_attach(struct user_service *service, struct rpc_call *call)
 	write->task.deadline_ns = rpc_call_deadline_ns(call);
 	write->task.begin = user_write_begin;
 	write->task.end = user_write_hashed;
-	write->service = service;
+	write->service = service_state(service_of_call(call));
 	write->call = call;
 	rpc_call_set_data(call, write);
 	return true;
@@ -121,15 +120,15 @@ user_write_attach(struct user_service *service, struct rpc_call *call)
 void
 user_start_hashed(struct rpc_call *call, void *closure)
 {
-	struct user_service *service = closure;
 	struct user_write *write;
 	struct error error;
 
-	if (!user_require_ready(service, &call, 1) || !user_write_attach(service, call)) {
+	(void)closure;
+	if (!service_require_ready(service_of_call(call), &call, 1) || !user_write_attach(call)) {
 		return;
 	}
 	write = rpc_call_data(call);
-	if (hasher_submit(service->hasher, &write->task, &error) != STATUS_OK) {
+	if (hasher_submit(write->service->hasher, &write->task, &error) != STATUS_OK) {
 		rpc_call_fail(call, &error);
 	}
 }
@@ -188,7 +187,7 @@ user_write_gather(struct rpc_call **calls, size_t count, size_t *total)
 
 /* Tells how many calls share the transaction, those of each kind by themselves. */
 static void
-user_write_share(const struct user_service *service, struct rpc_call **calls, size_t count)
+user_write_share(const struct service_worker *worker, struct rpc_call **calls, size_t count)
 {
 	size_t of[STORE_OPERATIONS] = {0};
 
@@ -199,14 +198,14 @@ user_write_share(const struct user_service *service, struct rpc_call **calls, si
 			of[store_operation_of(job->writes[0].verb)]++;
 		}
 	}
-	user_share(service, STORE_OPERATION_CREATE, of[STORE_OPERATION_CREATE]);
-	user_share(service, STORE_OPERATION_REPLACE, of[STORE_OPERATION_REPLACE]);
-	user_share(service, STORE_OPERATION_DELETE, of[STORE_OPERATION_DELETE]);
+	user_share(worker, STORE_OPERATION_CREATE, of[STORE_OPERATION_CREATE]);
+	user_share(worker, STORE_OPERATION_REPLACE, of[STORE_OPERATION_REPLACE]);
+	user_share(worker, STORE_OPERATION_DELETE, of[STORE_OPERATION_DELETE]);
 }
 
 /* Does all writes of all calls in one transaction and answers. */
 static void
-user_write_together(struct user_worker *worker, struct rpc_call **calls, size_t count)
+user_write_together(struct service_worker *worker, struct rpc_call **calls, size_t count)
 {
 	struct store_write *writes;
 	struct error error;
@@ -215,12 +214,12 @@ user_write_together(struct user_worker *worker, struct rpc_call **calls, size_t 
 	writes = user_write_gather(calls, count, &total);
 	if (writes == NULL) {
 		error_set(&error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory");
-		user_fail_all(calls, count, &error);
+		service_fail_all(calls, count, &error);
 		return;
 	}
-	user_write_share(worker->service, calls, count);
-	switch (store_user_write(
-	    worker->conn, user_latest_deadline_ns(calls, count), writes, total, &error)) {
+	user_write_share(worker, calls, count);
+	switch (store_user_write(service_worker_conn(worker),
+	    service_latest_deadline_ns(calls, count), writes, total, &error)) {
 	case STATUS_OK: user_write_answer(calls, count, writes); return;
 	case STATUS_INTERNAL:
 		/* Nothing was done. What one call did wrong is not to fail the others. */
@@ -233,21 +232,19 @@ user_write_together(struct user_worker *worker, struct rpc_call **calls, size_t 
 		break;
 	default: break;
 	}
-	user_fail_all(calls, count, &error);
+	service_fail_all(calls, count, &error);
 }
 
 void
-user_write_run(void *closure, struct rpc_call **calls, size_t count)
+user_write_run(struct service_worker *worker, struct rpc_call **calls, size_t count)
 {
-	struct user_worker *worker = closure;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		/* A deletion has no password and comes here as it was received. */
 		if (rpc_call_data(calls[i]) != NULL ||
-		    (user_require_ready(worker->service, &calls[i], 1) &&
-			user_write_attach(worker->service, calls[i]) &&
-			user_write_read(rpc_call_data(calls[i])))) {
+		    (service_require_ready(service_worker_process(worker), &calls[i], 1) &&
+			user_write_attach(calls[i]) && user_write_read(rpc_call_data(calls[i])))) {
 			calls[kept++] = calls[i];
 		}
 	}

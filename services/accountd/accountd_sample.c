@@ -1,17 +1,13 @@
-#include "services/accountd/accountd_admin.h"
+#include "services/accountd/accountd_sample.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "common/base/arena.h"
-#include "common/base/clock.h"
-#include "common/telemetry/log.h"
 #include "services/accountd/store.h"
+#include "services/accountd/user_service.h"
 
-#define SAMPLE_PASSWORD    "alksdf98423)*(&#"
-#define SAMPLE_PATIENCE_NS (60000 * CLOCK_NS_PER_MS)
+#define SAMPLE_PASSWORD "alksdf98423)*(&#"
 
-/* The users of the original's test data. */
 static const struct user sample_users[] = {
     {.account_id = 1, .name = "mickey dolenz", .email = "mickeyd@gmail.com", .role = 1},
     {.account_id = 1, .name = "peter tork", .email = "petertd@gmail.com", .role = 2},
@@ -21,35 +17,6 @@ static const struct user sample_users[] = {
 };
 
 #define SAMPLE_COUNT (sizeof(sample_users) / sizeof(sample_users[0]))
-
-static void
-accountd_tell(const char *line)
-{
-	puts(line);
-	fflush(stdout);
-}
-
-static void
-accountd_tell_log(const char *line)
-{
-	log_info("migration", LOG_STR("step", line));
-}
-
-static bool
-accountd_hash(const char *password, char *out, void *closure)
-{
-	return password_hash(password, closure, out);
-}
-
-enum status_code
-accountd_migrate(
-    struct sql_db *store, const struct password_cost *cost, bool told, struct error *error)
-{
-	struct password_cost copy = *cost;
-
-	return store_migrate(
-	    store, told ? accountd_tell : accountd_tell_log, accountd_hash, &copy, error);
-}
 
 static enum status_code
 accountd_insert_sample(
@@ -86,28 +53,21 @@ accountd_is_empty(struct sql_conn *conn, int64_t deadline_ns, bool *empty, struc
 }
 
 enum status_code
-accountd_load_sample(struct sql_db *store, const struct password_cost *cost, struct error *error)
+accountd_load_sample(struct service_process *process, struct sql_conn *conn, int64_t deadline_ns,
+    const char **told, struct error *error)
 {
-	int64_t deadline_ns = clock_now_ns() + SAMPLE_PATIENCE_NS;
-	struct sql_conn *conn = sql_conn_open(store);
+	const struct password_cost cost = user_service_cost(service_process_conf(process));
 	char hash[PASSWORD_HASH_BYTES];
 	enum status_code status;
 	bool empty = false;
 
-	if (conn == NULL || !password_hash(SAMPLE_PASSWORD, cost, hash)) {
-		sql_conn_close(&conn);
+	if (!password_hash(SAMPLE_PASSWORD, &cost, hash)) {
 		return error_set(error, STATUS_RESOURCE_EXHAUSTED, NULL, "out of memory");
 	}
-	status = sql_check_schema(conn, deadline_ns, &store_schema, error);
-	if (status == STATUS_OK) {
-		status = accountd_is_empty(conn, deadline_ns, &empty, error);
-	}
+	status = accountd_is_empty(conn, deadline_ns, &empty, error);
 	if (status == STATUS_OK && empty) {
 		status = accountd_insert_sample(conn, hash, deadline_ns, error);
 	}
-	if (status == STATUS_OK) {
-		accountd_tell(empty ? "added 5 sample users" : "there are users already");
-	}
-	sql_conn_close(&conn);
+	*told = empty ? "added 5 sample users" : "there are users already";
 	return status;
 }

@@ -1,4 +1,4 @@
-#include "services/accountd/accountd_call_log.h"
+#include "common/service/service_call_log.h"
 
 #include <string.h>
 
@@ -7,25 +7,25 @@
 #include "common/telemetry/trace.h"
 
 bool
-accountd_call_is_unknown(const struct error *error)
+service_call_is_unknown(const struct error *error)
 {
 	return error->reason != NULL && strcmp(error->reason, "OUTCOME_UNKNOWN") == 0;
 }
 
 /*
  * Calls that fail because of the store are no news: its causes are logged by
- * accountd_telemetry_unavailable and by who watches it. An unknown outcome is.
+ * service_telemetry_unavailable and by who watches it. An unknown outcome is.
  */
 static bool
-accountd_is_at_fault(const struct error *error)
+service_is_at_fault(const struct error *error)
 {
 	return error->code == STATUS_INTERNAL || error->code == STATUS_UNKNOWN ||
-	       error->code == STATUS_DATA_LOSS || accountd_call_is_unknown(error);
+	       error->code == STATUS_DATA_LOSS || service_call_is_unknown(error);
 }
 
 /* The id of the call's trace as text; false when it has none. */
 static bool
-accountd_trace_id(const struct rpc_call *call, char text[TRACE_ID_LEN + 1])
+service_trace_id(const struct rpc_call *call, char text[TRACE_ID_LEN + 1])
 {
 	const char *parent = rpc_call_metadata(call, "traceparent");
 	struct trace trace;
@@ -39,12 +39,12 @@ accountd_trace_id(const struct rpc_call *call, char text[TRACE_ID_LEN + 1])
 
 /* Says how the call ended: at error when the service is at fault, else at debug. */
 static void
-accountd_call_write(const struct rpc_call *call, const struct error *error, int64_t took_ns)
+service_call_write(const struct rpc_call *call, const struct error *error, int64_t took_ns)
 {
 	const struct rpc_method *method = rpc_call_method(call);
 	int64_t waited_ns = rpc_call_waited_ns(call) < 0 ? 0 : rpc_call_waited_ns(call);
 	char trace[TRACE_ID_LEN + 1];
-	bool traced = accountd_trace_id(call, trace);
+	bool traced = service_trace_id(call, trace);
 	const struct log_field fields[] = {LOG_STR("method", method == NULL ? NULL : method->name),
 	    LOG_STR("requestId", rpc_call_metadata(call, "request-id")),
 	    LOG_STR("traceId", traced ? trace : NULL),
@@ -54,7 +54,7 @@ accountd_call_write(const struct rpc_call *call, const struct error *error, int6
 	    LOG_STR("reason", error->reason),
 	    LOG_STR("detail", error->detail[0] == '\0' ? NULL : error->detail)};
 
-	if (accountd_is_at_fault(error)) {
+	if (service_is_at_fault(error)) {
 		log_error("call failed", error, fields, sizeof(fields) / sizeof(fields[0]) - 3);
 	} else {
 		log_write(LOG_DEBUG, "call", fields, sizeof(fields) / sizeof(fields[0]));
@@ -62,10 +62,10 @@ accountd_call_write(const struct rpc_call *call, const struct error *error, int6
 }
 
 void
-accountd_call_log(const struct rpc_call *call, const struct error *error, void *closure)
+service_call_log(const struct rpc_call *call, const struct error *error, void *closure)
 {
 	(void)closure;
-	if (log_enabled(LOG_DEBUG) || accountd_is_at_fault(error)) {
-		accountd_call_write(call, error, clock_now_ns() - rpc_call_received_ns(call));
+	if (log_enabled(LOG_DEBUG) || service_is_at_fault(error)) {
+		service_call_write(call, error, clock_now_ns() - rpc_call_received_ns(call));
 	}
 }

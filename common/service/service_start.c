@@ -1,41 +1,23 @@
-#include "services/accountd/accountd_start.h"
+#include "common/service/service_start.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/version.h"
 #include "common/rpc/net/rpc_listen_url.h"
 #include "common/telemetry/admin.h"
-#include "services/accountd/accountd_conf.h"
 
-static const char *const accountd_words[] = {
-    [ACCOUNTD_RUN] = "",
-    [ACCOUNTD_MIGRATE] = "migrate",
-    [ACCOUNTD_LOAD_SAMPLE] = "load-sample",
-};
-
-#define ACCOUNTD_COMMANDS (sizeof(accountd_words) / sizeof(accountd_words[0]))
-
-/* The index of the word, or ACCOUNTD_COMMANDS. */
-static size_t
-accountd_find_command(const char *word)
+enum service_command
+service_command_of(const char *word)
 {
-	size_t command = 0;
-
-	while (command < ACCOUNTD_COMMANDS &&
-	       strcmp(word == NULL ? "" : word, accountd_words[command]) != 0) {
-		command++;
+	if (word == NULL) {
+		return SERVICE_RUN;
 	}
-	return command;
-}
-
-enum accountd_command
-accountd_command_of(const char *word)
-{
-	return (enum accountd_command)accountd_find_command(word);
+	return strcmp(word, "migrate") == 0 ? SERVICE_MIGRATE : SERVICE_LOAD_SAMPLE;
 }
 
 struct sql_options
-accountd_store_options(const struct conf *conf)
+service_sql_options(const struct conf *conf)
 {
 	return (struct sql_options){.url = conf_text(conf, SERVICE_CONF_STORE),
 	    .host = conf_text(conf, SERVICE_CONF_DB_HOST),
@@ -51,7 +33,7 @@ accountd_store_options(const struct conf *conf)
 }
 
 bool
-accountd_tls_options(const struct conf *conf, struct rpc_tls_options *options)
+service_tls_options(const struct conf *conf, struct rpc_tls_options *options)
 {
 	*options = (struct rpc_tls_options){.server = true,
 	    .cert_file = conf_text(conf, SERVICE_CONF_TLS_CERT),
@@ -61,55 +43,59 @@ accountd_tls_options(const struct conf *conf, struct rpc_tls_options *options)
 }
 
 const char *
-accountd_listen(const struct conf *conf, char text[ACCOUNTD_LISTEN_TEXT_MAX])
+service_listen(const struct conf *conf, char text[SERVICE_LISTEN_TEXT_MAX])
 {
 	int port = (int)conf_int(conf, SERVICE_CONF_PORT);
 
-	snprintf(text, ACCOUNTD_LISTEN_TEXT_MAX, "tcp://127.0.0.1:%d", port);
+	snprintf(text, SERVICE_LISTEN_TEXT_MAX, "tcp://127.0.0.1:%d", port);
 	return port == 0 ? conf_text(conf, SERVICE_CONF_LISTEN) : text;
 }
 
 static bool
-accountd_check_command(const struct conf *conf, const char *command, struct error *error)
+service_check_command(const struct conf *conf, const char *command, struct error *error)
 {
-	(void)conf;
-	if (accountd_find_command(command) == ACCOUNTD_COMMANDS) {
-		error_set(error, STATUS_INVALID_ARGUMENT, "UNKNOWN_COMMAND",
-		    "there is no command %s: use migrate or load-sample", command);
-		return false;
+	const struct service *service = conf_closure(conf);
+	bool sample = service->load_sample != NULL;
+
+	if (command == NULL || strcmp(command, "migrate") == 0 ||
+	    (sample && strcmp(command, "load-sample") == 0)) {
+		return true;
 	}
-	return true;
+	error_set(error, STATUS_INVALID_ARGUMENT, "UNKNOWN_COMMAND",
+	    "there is no command %s: use %s", command,
+	    sample ? "migrate or load-sample" : "migrate");
+	return false;
 }
 
 /* A store that is not connected to yet says what it does not understand, and no more. */
 static bool
-accountd_check_store(const struct conf *conf, const char *command, struct error *error)
+service_check_store(const struct conf *conf, const char *command, struct error *error)
 {
-	const struct sql_options options = accountd_store_options(conf);
-	struct sql_db *store;
+	const struct sql_options options = service_sql_options(conf);
+	struct sql_db *db;
 
 	(void)command;
-	if (store_open(&store, &options, error) != STATUS_OK) {
+	if (sql_open(&db, &options, error) != STATUS_OK) {
 		return false;
 	}
-	sql_close(&store);
+	sql_close(&db);
 	return true;
 }
 
 /* The files that connections to the database will read; libmariadb does not name them. */
 static bool
-accountd_check_store_tls(const struct conf *conf, const char *command, struct error *error)
+service_check_store_tls(const struct conf *conf, const char *command, struct error *error)
 {
-	const struct sql_options store = accountd_store_options(conf);
+	const struct sql_options database = service_sql_options(conf);
 	const struct rpc_tls_options options = {
-	    .server = store.tls_ca_file[0] == '\0', /* which may do without an authority */
-	    .ca_file = store.tls_ca_file,
-	    .cert_file = store.tls_cert_file,
-	    .key_file = store.tls_key_file};
+	    .server = database.tls_ca_file[0] == '\0', /* which may do without an authority */
+	    .ca_file = database.tls_ca_file,
+	    .cert_file = database.tls_cert_file,
+	    .key_file = database.tls_key_file};
 	struct rpc_tls *tls;
 
 	(void)command;
-	if (strcmp(store.url, "mysql") != 0 ||
+	if (strcmp(database.url, "mysql") != 0 ||
 	    (options.ca_file[0] == '\0' && options.cert_file[0] == '\0')) {
 		return true;
 	}
@@ -121,12 +107,12 @@ accountd_check_store_tls(const struct conf *conf, const char *command, struct er
 }
 
 static bool
-accountd_check_tls(const struct conf *conf, const char *command, struct error *error)
+service_check_tls(const struct conf *conf, const char *command, struct error *error)
 {
 	struct rpc_tls_options options;
 	struct rpc_tls *tls;
 
-	if (command != NULL || !accountd_tls_options(conf, &options)) {
+	if (command != NULL || !service_tls_options(conf, &options)) {
 		return true;
 	}
 	if (rpc_tls_open(&tls, &options, error) != STATUS_OK) {
@@ -138,7 +124,7 @@ accountd_check_tls(const struct conf *conf, const char *command, struct error *e
 
 /* False, and error, when both cannot be listened on. */
 static bool
-accountd_check_apart(
+service_check_apart(
     const struct rpc_listen_url *url, const struct rpc_listen_url *other, struct error *error)
 {
 	bool same = url->path != NULL && other->path != NULL
@@ -156,14 +142,14 @@ accountd_check_apart(
 
 /* Against what else is listened on: the URLs of the list before end, and the admin port. */
 static bool
-accountd_check_others(const struct rpc_listen_url *url, const char *list, const char *end,
+service_check_others(const struct rpc_listen_url *url, const char *list, const char *end,
     const struct address *admin, struct error *error)
 {
 	struct rpc_listen_url other;
 
 	while (list != end) {
 		if (rpc_listen_url_next(&other, &list, error) != STATUS_OK ||
-		    !accountd_check_apart(url, &other, error)) {
+		    !service_check_apart(url, &other, error)) {
 			return false;
 		}
 	}
@@ -177,12 +163,12 @@ accountd_check_others(const struct rpc_listen_url *url, const char *list, const 
 }
 
 static bool
-accountd_check_listen(const struct conf *conf, const char *command, struct error *error)
+service_check_listen(const struct conf *conf, const char *command, struct error *error)
 {
 	const char *admin_listen = conf_text(conf, SERVICE_CONF_ADMIN_LISTEN);
 	bool administered = strcmp(admin_listen, ADMIN_OFF) != 0;
-	char text[ACCOUNTD_LISTEN_TEXT_MAX];
-	const char *list = accountd_listen(conf, text);
+	char text[SERVICE_LISTEN_TEXT_MAX];
+	const char *list = service_listen(conf, text);
 	struct rpc_tls_options options;
 	struct rpc_listen_url url;
 	struct address admin;
@@ -195,10 +181,10 @@ accountd_check_listen(const struct conf *conf, const char *command, struct error
 	}
 	for (const char *at = list, *rest = list; rest != NULL; at = rest) {
 		if (rpc_listen_url_next(&url, &rest, error) != STATUS_OK ||
-		    !accountd_check_others(&url, list, at, administered ? &admin : NULL, error)) {
+		    !service_check_others(&url, list, at, administered ? &admin : NULL, error)) {
 			return false;
 		}
-		if (url.tls && !accountd_tls_options(conf, &options)) {
+		if (url.tls && !service_tls_options(conf, &options)) {
 			error_set(error, STATUS_INVALID_ARGUMENT, "BAD_URL",
 			    "listen \"%.200s\": no certificate is configured; set tlsCert and "
 			    "tlsKey",
@@ -210,33 +196,55 @@ accountd_check_listen(const struct conf *conf, const char *command, struct error
 }
 
 /* What is read around a request. */
-#define ACCOUNTD_REQUEST_FRAME_BYTES 4096
+#define SERVICE_REQUEST_FRAME_BYTES 4096
 
 /* A request of allowed size must not be ended for its size alone. */
 static bool
-accountd_check_limits(const struct conf *conf, const char *command, struct error *error)
+service_check_limits(const struct conf *conf, const char *command, struct error *error)
 {
 	int64_t least =
-	    conf_int(conf, SERVICE_CONF_REQUEST_MAX_BYTES) + ACCOUNTD_REQUEST_FRAME_BYTES;
+	    conf_int(conf, SERVICE_CONF_REQUEST_MAX_BYTES) + SERVICE_REQUEST_FRAME_BYTES;
 
 	if (command != NULL || conf_int(conf, SERVICE_CONF_INCOMPLETE_MAX_BYTES) >= least) {
 		return true;
 	}
 	error_set(error, STATUS_INVALID_ARGUMENT, "BAD_LIMIT",
 	    "incompleteMaxBytes must be at least requestMaxBytes and %d more: %lld",
-	    ACCOUNTD_REQUEST_FRAME_BYTES, (long long)least);
+	    SERVICE_REQUEST_FRAME_BYTES, (long long)least);
 	return false;
 }
 
-bool (*const accountd_start_checks[])(const struct conf *conf, const char *command,
-    struct error *error) = {accountd_check_command, accountd_check_store, accountd_check_store_tls,
-    accountd_check_tls, accountd_check_listen, accountd_check_limits, NULL};
+static bool (*const service_start_checks[])(const struct conf *conf, const char *command,
+    struct error *error) = {service_check_command, service_check_store, service_check_store_tls,
+    service_check_tls, service_check_listen, service_check_limits, NULL};
+
+bool
+service_program_init(struct service_program *program, const struct service *service)
+{
+	program->conf = (struct conf_program){.name = service->name,
+	    .version = MOCKVIDEO_VERSION,
+	    .summary = service->summary,
+	    .commands = program->commands,
+	    .start_checks = service_start_checks};
+	snprintf(program->commands, sizeof(program->commands),
+	    "migrate      bring the database up to date, then exit%s%s%s",
+	    service->load_sample == NULL ? "" : "\n  load-sample  add ",
+	    service->load_sample == NULL ? "" : service->sample,
+	    service->load_sample == NULL ? "" : " to an empty store, then exit");
+	return service_conf_init(&program->conf, service);
+}
+
+void
+service_program_fini(struct service_program *program)
+{
+	service_conf_fini(&program->conf);
+}
 
 enum status_code
-accountd_probe(const struct conf *conf, struct error *error)
+service_probe(const struct conf *conf, struct error *error)
 {
-	char text[ACCOUNTD_LISTEN_TEXT_MAX];
-	const char *list = accountd_listen(conf, text);
+	char text[SERVICE_LISTEN_TEXT_MAX];
+	const char *list = service_listen(conf, text);
 	enum status_code status = STATUS_OK;
 	struct rpc_listen_url url;
 
