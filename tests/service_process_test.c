@@ -84,7 +84,7 @@ put_run(struct service_worker *worker, struct rpc_call **calls, size_t count)
 		assert_ptr_equal(service_call_closure(calls[i]), closure);
 	}
 	note(closure[0]);
-	service_share(service_worker_process(worker), "film", SERVICE_OPERATION_CREATE, count);
+	service_share(service_worker_process(worker), "film", RESOURCE_OPERATION_CREATE, count);
 	snprintf(text, sizeof(text), "%s%zu", closure, count);
 	answer(calls, count, text);
 }
@@ -130,7 +130,7 @@ film_open(struct service_process *process, struct error *error)
 	assert_int_equal(conf_int(service_process_conf(process), SERVICE_CONF_COUNT), 7);
 	assert_null(service_series(process, 0, NULL));
 	assert_true(service_add_methods(process, more_methods, 3));
-	assert_true(service_add_resource(process, film, 1U << SERVICE_OPERATION_CREATE));
+	assert_true(service_add_resource(process, film, 1U << RESOURCE_OPERATION_CREATE));
 	assert_true(service_add_checks(process, &checks));
 	service_set_state(process, film);
 	return STATUS_OK;

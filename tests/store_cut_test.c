@@ -275,10 +275,10 @@ a_version_that_was_cut_off_is_not_none(void **state)
 {
 	(void)state;
 	atomic_store(&proxy.rows_max, 0);
-	test_expect_cut(sql_check_schema(conn, store_suite_soon(), &store_schema, &at.error));
+	test_expect_cut(sql_check_schema(conn, store_suite_soon(), &accountd_schema, &at.error));
 	atomic_store(&proxy.rows_max, NO_LIMIT);
 	store_suite_assert_ok(
-	    sql_check_schema(conn, store_suite_soon(), &store_schema, &at.error), &at.error);
+	    sql_check_schema(conn, store_suite_soon(), &accountd_schema, &at.error), &at.error);
 }
 
 #define TEST_CASE(name) cmocka_unit_test_setup_teardown(name, test_setup, test_teardown)

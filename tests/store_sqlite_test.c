@@ -244,7 +244,7 @@ static void
 test_observe(void *closure, const struct sql_ended *ended)
 {
 	(void)closure;
-	if (ended->operation == STORE_OPERATION_CREATE) {
+	if (ended->operation == RESOURCE_OPERATION_CREATE) {
 		assert_int_equal(ended->code == STATUS_OK, ended->error == NULL);
 		test_causes[ended->cause]++;
 	}

@@ -10,7 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
-#include "services/accountd/store.h"
+#include "tests/user_store.h"
 
 struct store_suite {
 	struct sql_options options;   /* of a store that may be emptied and is nobody else's */

@@ -198,11 +198,11 @@ many_may_migrate_at_once(void **state)
 	(void)state;
 	at.suite->sql("DROP TABLE user; DROP TABLE account; DROP TABLE setting;"
 		      "DROP TABLE schema_migration;");
-	assert_int_equal(sql_check_schema(at.conn, store_suite_soon(), &store_schema, &at.error),
+	assert_int_equal(sql_check_schema(at.conn, store_suite_soon(), &accountd_schema, &at.error),
 	    STATUS_FAILED_PRECONDITION);
 	suite_together(threads, suite_run_migrate);
 	store_suite_assert_ok(
-	    sql_check_schema(at.conn, store_suite_soon(), &store_schema, &at.error), &at.error);
+	    sql_check_schema(at.conn, store_suite_soon(), &accountd_schema, &at.error), &at.error);
 	store_suite_created(at.conn, "a", "a@x");
 }
 
@@ -222,12 +222,12 @@ an_older_schema_is_told_with_the_command_to_run(void **state)
 {
 	(void)state;
 	at.suite->sql("UPDATE schema_migration SET version = -version;");
-	assert_int_equal(sql_check_schema(at.conn, store_suite_soon(), &store_schema, &at.error),
+	assert_int_equal(sql_check_schema(at.conn, store_suite_soon(), &accountd_schema, &at.error),
 	    STATUS_FAILED_PRECONDITION);
 	assert_non_null(strstr(at.error.message, "accountd migrate"));
 	at.suite->sql("UPDATE schema_migration SET version = -version;");
 	store_suite_assert_ok(
-	    sql_check_schema(at.conn, store_suite_soon(), &store_schema, &at.error), &at.error);
+	    sql_check_schema(at.conn, store_suite_soon(), &accountd_schema, &at.error), &at.error);
 }
 
 /* Whether this program may start on the schema, and whether migrate agrees. */
@@ -236,7 +236,7 @@ suite_expect_schema(enum status_code code)
 {
 	memset(&at.error, 0, sizeof(at.error));
 	assert_int_equal(
-	    sql_check_schema(at.conn, store_suite_soon(), &store_schema, &at.error), code);
+	    sql_check_schema(at.conn, store_suite_soon(), &accountd_schema, &at.error), code);
 	assert_int_equal(store_migrate(at.store, NULL, store_suite_hash, NULL, &at.error), code);
 	if (code != STATUS_OK) {
 		assert_non_null(strstr(at.error.message, "run a newer accountd"));

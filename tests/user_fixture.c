@@ -11,17 +11,21 @@
 
 #include "services/accountd/accountd_conf.h"
 #include "services/accountd/accountd_metric.h"
+#include "services/accountd/accountd_schema.h"
 #include "services/accountd/user_service.h"
 
 static const char *const user_fixture_services[] = {"account.v1.UserService", NULL};
 
+static const struct service_resource *const user_fixture_resources[] = {&user_service_users, NULL};
+
 /* accountd, without its descriptors. */
 static const struct service user_fixture_service = {.name = "accountd",
     .conf = &accountd_conf_own,
-    .methods = user_service_methods,
-    .method_count = USER_SERVICE_METHODS,
+    .resources = user_fixture_resources,
+    .methods = &user_service_health,
+    .method_count = 1,
     .services = user_fixture_services,
-    .schema = &store_schema,
+    .schema = &accountd_schema,
     .migration = user_service_migration,
     .metric_rows = accountd_metric_rows,
     .metric_row_count = ACCOUNTD_METRIC_COUNT,

@@ -5,7 +5,6 @@
 #include <stddef.h>
 
 #include "account/v1/user.pb-c.h"
-#include "services/accountd/store.h"
 #include "tests/service_fixture.h"
 
 struct user_fixture {

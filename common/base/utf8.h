@@ -50,4 +50,16 @@ utf8_is_text(const void *text, size_t len)
 	return true;
 }
 
+/* The number of characters (code points) of text, which is UTF-8. */
+static inline size_t
+utf8_length(const char *text)
+{
+	size_t length = 0;
+
+	for (; *text != '\0'; text++) {
+		length += ((unsigned char)*text & 0xc0) != 0x80;
+	}
+	return length;
+}
+
 #endif

@@ -33,6 +33,7 @@
 
 #include "common/base/status.h"
 #include "common/conf/conf.h"
+#include "common/resource/resource.h"
 #include "common/rpc/server/rpc_server.h"
 #include "common/service/service_conf.h"
 #include "common/sql/sql_migrate.h"
@@ -40,6 +41,7 @@
 #include "common/telemetry/metric.h"
 
 struct service_process;
+struct service_resource;
 struct service_worker;
 
 #define SERVICE_PAGE_KEY_BYTES 32
@@ -56,18 +58,6 @@ enum service_kind {
 
 /* "get", "list" and so on. */
 const char *service_kind_name(unsigned kind);
-
-/* What is done with the rows of a resource, for metrics and sql_work.operations. */
-enum service_operation {
-	SERVICE_OPERATION_CHECK = SQL_OPERATION_CHECK, /* of the database, for no resource */
-	SERVICE_OPERATION_GET,
-	SERVICE_OPERATION_LIST,
-	SERVICE_OPERATION_CREATE,
-	SERVICE_OPERATION_REPLACE,
-	SERVICE_OPERATION_DELETE,
-	SERVICE_OPERATION_UPDATE,
-	SERVICE_OPERATION_COUNT
-};
 
 /* A method: its row for the RPC server, and the work that it does. */
 struct service_method {
@@ -103,9 +93,13 @@ struct service {
 	const char
 	    *sample; /* what load-sample adds: "five users"; NULL: there is no such command */
 
-	const struct service_conf_own *conf; /* its configuration, beside that of all services */
+	/* Its configuration, beside that of all services; NULL: none. */
+	const struct service_conf_own *conf;
 
-	/* Its methods, besides those that open adds. */
+	/* Its resources (service_resource.h), NULL-terminated; NULL: it has none. */
+	const struct service_resource *const *resources;
+
+	/* Its other methods, besides those that open adds. */
 	const struct service_method *methods;
 	size_t method_count;
 	const char *const *services; /* full names, for Health; NULL-terminated */
@@ -165,7 +159,7 @@ struct metric_series *service_series(
 
 /*
  * For open only. They add methods; a resource, by its name in metrics, "user",
- * and what is done with it (bit n: enum service_operation n), as in sql_work;
+ * and what is done with it (bit n: enum resource_operation n), as in sql_work;
  * what the database must have (sql_watch.h). All of it is borrowed until close.
  * False without memory.
  */
@@ -216,7 +210,7 @@ int64_t service_latest_deadline_ns(struct rpc_call **calls, size_t count);
 
 /* Counts that so many calls (0: nothing) share an operation with a resource; NULL: with none. */
 void service_share(const struct service_process *process, const char *resource,
-    enum service_operation operation, size_t calls);
+    enum resource_operation operation, size_t calls);
 
 /*
  * For runs of health methods: true when the database answers and accepts

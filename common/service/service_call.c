@@ -108,7 +108,7 @@ service_is_writable(const struct service_process *process)
 
 void
 service_share(const struct service_process *process, const char *resource,
-    enum service_operation operation, size_t calls)
+    enum resource_operation operation, size_t calls)
 {
 	if (process->reporting != NULL && calls > 0) {
 		service_telemetry_shared(process->reporting, resource, operation, calls);
@@ -126,7 +126,7 @@ service_check_health(struct service_worker *worker, struct rpc_call **calls, siz
 	if (!service_require_ready(process, calls, count)) {
 		return false;
 	}
-	service_share(process, NULL, SERVICE_OPERATION_CHECK, count);
+	service_share(process, NULL, RESOURCE_OPERATION_CHECK, count);
 	if (sql_ping(service_worker_conn(worker), deadline_ns, &error) == STATUS_OK) {
 		if (service_is_writable(process)) {
 			return true;

@@ -184,6 +184,15 @@ service_conf_check_tls(const struct conf *conf, struct error *error)
 	return service_conf_check_trusted(conf, error);
 }
 
+/* A service may have no configuration of its own. */
+static const struct service_conf_own *
+service_conf_own(const struct service *service)
+{
+	static const struct service_conf_own none;
+
+	return service->conf == NULL ? &none : service->conf;
+}
+
 static bool
 service_conf_check(const struct conf *conf, struct error *error)
 {
@@ -193,7 +202,8 @@ service_conf_check(const struct conf *conf, struct error *error)
 	       telemetry_check(conf_text(conf, SERVICE_CONF_ADMIN_LISTEN),
 		   conf_text(conf, SERVICE_CONF_OTLP_ENDPOINT),
 		   conf_text(conf, SERVICE_CONF_TRACE_SAMPLE_RATIO), error) &&
-	       (service->conf->check == NULL || service->conf->check(conf, error));
+	       (service_conf_own(service)->check == NULL ||
+		   service_conf_own(service)->check(conf, error));
 }
 
 static void
@@ -207,7 +217,7 @@ service_conf_change(struct conf_row *row, const struct service_conf_change *chan
 bool
 service_conf_init(struct conf_program *program, const struct service *service)
 {
-	const struct service_conf_own *own = service->conf;
+	const struct service_conf_own *own = service_conf_own(service);
 	unsigned count = SERVICE_CONF_COUNT + own->row_count;
 	struct conf_row *rows = calloc(count, sizeof(*rows));
 

@@ -1,7 +1,8 @@
 /*
  * What the files of common/service share: service_process.c (opening, starting,
  * stopping), service_workers.c (threads, their queues and connections),
- * service_call.c (helpers of methods), service_run.c (serving until a signal
+ * service_call.c (helpers of methods),
+ * service_resource.c (the methods of resources), service_run.c (serving until a signal
  * ends it), service_main.c.
  */
 #ifndef COMMON_SERVICE_INTERNAL_H
@@ -17,6 +18,10 @@
 
 struct admin;
 struct rpc_tls;
+struct service_open_resource;
+struct service_resource;
+struct service_telemetry;
+struct service_telemetry_resource;
 
 struct service_worker {
 	struct service_process *process;
@@ -28,12 +33,13 @@ struct service_process {
 	struct conf *conf;
 	struct sql_db *db;
 	void *state;
-	bool opened; /* the service's open succeeded */
+	bool opened;                                  /* the service's open succeeded */
+	struct service_open_resource *open_resources; /* see service_resource.c */
 
 	/* Set by open. */
 	struct service_method *methods; /* by slot */
 	size_t method_count;
-	struct service_resource *resources;
+	struct service_telemetry_resource *resources;
 	size_t resource_count;
 	const char **reads; /* of checks */
 	const char **writes;
@@ -64,6 +70,11 @@ void service_workers_stop(struct service_process *process);
 
 /* For rpc_server_options.started. */
 void service_workers_started(void *process);
+
+/* Binds a resource to the database, and adds its methods and checks. */
+enum status_code service_resource_open(
+    struct service_process *process, const struct service_resource *resource, struct error *error);
+void service_resources_close(struct service_process *process);
 
 /* Fails the calls because the database can't be used. */
 void service_fail_unavailable(struct rpc_call **calls, size_t count);

@@ -91,13 +91,13 @@ service_add_methods(
 bool
 service_add_resource(struct service_process *process, const char *name, unsigned operations)
 {
-	struct service_resource *more = reallocarray(
+	struct service_telemetry_resource *more = reallocarray(
 	    process->resources, process->resource_count + 1, sizeof(*process->resources));
 
 	if (more == NULL) {
 		return false;
 	}
-	more[process->resource_count++] = (struct service_resource){name, operations};
+	more[process->resource_count++] = (struct service_telemetry_resource){name, operations};
 	process->resources = more;
 	return true;
 }
@@ -127,6 +127,11 @@ service_process_open_parts(struct service_process *process, struct error *error)
 	if (status == STATUS_OK &&
 	    !service_add_methods(process, service->methods, service->method_count)) {
 		status = error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
+	}
+	for (size_t i = 0;
+	     status == STATUS_OK && service->resources != NULL && service->resources[i] != NULL;
+	     i++) {
+		status = service_resource_open(process, service->resources[i], error);
 	}
 	if (status == STATUS_OK && service->open != NULL) {
 		status = service->open(process, error);
@@ -166,6 +171,7 @@ service_process_close(struct service_process **process)
 	if (closed->opened && closed->service->close != NULL) {
 		closed->service->close(closed);
 	}
+	service_resources_close(closed);
 	sql_close(&closed->db);
 	free(closed->methods);
 	free(closed->resources);

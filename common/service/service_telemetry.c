@@ -18,17 +18,16 @@
 
 /* Operations whose outcome can be unknown. */
 #define SERVICE_WRITES                                                                             \
-	(1U << SERVICE_OPERATION_CREATE | 1U << SERVICE_OPERATION_REPLACE |                        \
-	    1U << SERVICE_OPERATION_DELETE | 1U << SERVICE_OPERATION_UPDATE)
+	(1U << RESOURCE_OPERATION_CREATE | 1U << RESOURCE_OPERATION_REPLACE |                      \
+	    1U << RESOURCE_OPERATION_DELETE)
 
-static const char *const service_operation_names[SERVICE_OPERATION_COUNT] = {
-    [SERVICE_OPERATION_CHECK] = "check",
-    [SERVICE_OPERATION_GET] = "get",
-    [SERVICE_OPERATION_LIST] = "list",
-    [SERVICE_OPERATION_CREATE] = "create",
-    [SERVICE_OPERATION_REPLACE] = "replace",
-    [SERVICE_OPERATION_UPDATE] = "update",
-    [SERVICE_OPERATION_DELETE] = "delete"};
+static const char *const service_operation_names[RESOURCE_OPERATION_COUNT] = {
+    [RESOURCE_OPERATION_CHECK] = "check",
+    [RESOURCE_OPERATION_GET] = "get",
+    [RESOURCE_OPERATION_LIST] = "list",
+    [RESOURCE_OPERATION_CREATE] = "create",
+    [RESOURCE_OPERATION_REPLACE] = "replace",
+    [RESOURCE_OPERATION_DELETE] = "delete"};
 
 /* The series of a method, by the codes of its calls. */
 struct service_method_series {
@@ -38,10 +37,10 @@ struct service_method_series {
 /* The series of operations with a resource. */
 struct service_resource_series {
 	const char *name; /* "": of no resource */
-	struct metric_series *calls[SERVICE_OPERATION_COUNT];
-	struct metric_series *unknown[SERVICE_OPERATION_COUNT]; /* of writes */
-	_Atomic(struct metric_series *) ns[SERVICE_OPERATION_COUNT][SERVICE_CODES];
-	_Atomic(struct metric_series *) unavailable[SERVICE_OPERATION_COUNT][SQL_CAUSES];
+	struct metric_series *calls[RESOURCE_OPERATION_COUNT];
+	struct metric_series *unknown[RESOURCE_OPERATION_COUNT]; /* of writes */
+	_Atomic(struct metric_series *) ns[RESOURCE_OPERATION_COUNT][SERVICE_CODES];
+	_Atomic(struct metric_series *) unavailable[RESOURCE_OPERATION_COUNT][SQL_CAUSES];
 };
 
 struct service_telemetry {
@@ -116,7 +115,7 @@ service_telemetry_unavailable(struct service_telemetry *telemetry,
 	metric_add(service_telemetry_unavailable_series(
 		       telemetry, resource, ended->operation, ended->cause),
 	    1);
-	if (ended->operation != SERVICE_OPERATION_CHECK && ended->error != NULL &&
+	if (ended->operation != RESOURCE_OPERATION_CHECK && ended->error != NULL &&
 	    log_limit_pass(
 		&telemetry->unavailable_limit[ended->cause], clock_now_ns(), &left_out)) {
 		log_error("the store did not take an operation", ended->error,
@@ -138,7 +137,7 @@ service_telemetry_operation(void *closure, const struct sql_ended *ended)
 	unsigned operation = ended->operation;
 	unsigned its = service_code(ended->code);
 
-	assert(operation < SERVICE_OPERATION_COUNT);
+	assert(operation < RESOURCE_OPERATION_COUNT);
 	metric_observe(service_telemetry_series(telemetry, &resource->ns[operation][its],
 			   SERVICE_METRIC_STORE_DURATION,
 			   (const char *[]){service_operation_names[operation],
@@ -292,11 +291,11 @@ service_telemetry_make_series(struct service_telemetry *telemetry)
 		    set, SERVICE_METRIC_QUEUE, (const char *[]){service_kind_name(kind)});
 	}
 	service_telemetry_make_resource(
-	    telemetry, &telemetry->resources[0], SERVICE_OPERATION_CHECK);
+	    telemetry, &telemetry->resources[0], RESOURCE_OPERATION_CHECK);
 	for (size_t i = 1; i < telemetry->resource_count; i++) {
 		unsigned operations = telemetry->options.resources[i - 1].operations;
 
-		for (unsigned its = SERVICE_OPERATION_GET; its < SERVICE_OPERATION_COUNT; its++) {
+		for (unsigned its = RESOURCE_OPERATION_GET; its < RESOURCE_OPERATION_COUNT; its++) {
 			if ((operations & (1U << its)) != 0) {
 				service_telemetry_make_resource(
 				    telemetry, &telemetry->resources[i], its);
@@ -385,7 +384,7 @@ service_telemetry_own_series(
 
 void
 service_telemetry_shared(const struct service_telemetry *telemetry, const char *resource,
-    enum service_operation operation, size_t calls)
+    enum resource_operation operation, size_t calls)
 {
 	metric_observe(
 	    service_telemetry_resource(telemetry, resource)->calls[operation], (int64_t)calls);

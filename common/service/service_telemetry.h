@@ -17,7 +17,7 @@ struct service_telemetry;
 struct telemetry;
 
 /* What service_add_resource announced. */
-struct service_resource {
+struct service_telemetry_resource {
 	const char *name;
 	unsigned operations;
 };
@@ -27,7 +27,7 @@ struct service_telemetry_options {
 	struct telemetry *telemetry;
 	struct sql_db *db;
 	size_t slots; /* of the server (rpc_server_slots) */
-	const struct service_resource *resources;
+	const struct service_telemetry_resource *resources;
 	size_t resource_count;
 	const struct metric_row *own_rows; /* of the service */
 	size_t own_row_count;
@@ -53,7 +53,7 @@ struct metric_series *service_telemetry_own_series(
 
 /* For service_share. */
 void service_telemetry_shared(const struct service_telemetry *telemetry, const char *resource,
-    enum service_operation operation, size_t calls);
+    enum resource_operation operation, size_t calls);
 
 /* For rpc_server_options. */
 const struct rpc_interceptor *service_telemetry_interceptors(size_t *count);

@@ -164,8 +164,18 @@ static int64_t
 sql_mysql_int(struct sql_conn *base, unsigned column)
 {
 	const char *text = ((const struct sql_mysql_conn *)base)->row.text[column];
+	uint64_t number = 0;
+	bool negative;
 
-	return text == NULL ? 0 : strtoll(text, NULL, 10);
+	if (text == NULL) {
+		return 0;
+	}
+	/* The server's own decimal text; strtoll, which knows locales, takes a tenth of a list's time. */
+	negative = *text == '-';
+	for (text += negative; *text >= '0' && *text <= '9'; text++) {
+		number = number * 10 + (uint64_t)(*text - '0');
+	}
+	return (int64_t)(negative ? 0 - number : number);
 }
 
 static double

@@ -3,7 +3,7 @@
 #include "services/accountd/accountd_conf.h"
 #include "services/accountd/accountd_metric.h"
 #include "services/accountd/accountd_sample.h"
-#include "services/accountd/store.h"
+#include "services/accountd/accountd_schema.h"
 #include "services/accountd/user_service.h"
 
 extern const unsigned char descriptors[];
@@ -11,16 +11,19 @@ extern const size_t descriptors_len;
 
 static const char *const services[] = {"account.v1.UserService", NULL};
 
+static const struct service_resource *const resources[] = {&user_service_users, NULL};
+
 static const struct service accountd = {
     .name = "accountd",
     .summary = "The account service: answers protobuf calls over NNG.",
     .conf = &accountd_conf_own,
-    .methods = user_service_methods,
-    .method_count = USER_SERVICE_METHODS,
+    .resources = resources,
+    .methods = &user_service_health,
+    .method_count = 1,
     .services = services,
     .descriptors = descriptors,
     .descriptors_len = &descriptors_len,
-    .schema = &store_schema,
+    .schema = &accountd_schema,
     .migration = user_service_migration,
     .metric_rows = accountd_metric_rows,
     .metric_row_count = ACCOUNTD_METRIC_COUNT,

@@ -5,9 +5,13 @@
 #include <string.h>
 #include <utf8proc.h>
 
+#include "account/v1/user.pb-c.h"
 #include "common/base/arena.h"
 #include "common/base/status.h"
 #include "services/accountd/user_text.h"
+
+#define USER_ACCOUNT_ID_PROBLEM "must be 1 to 2147483647"
+#define USER_ROLE_PROBLEM       "must be 0 (owner), 1 (admin) or 2 (restricted)"
 
 /* Where a field's faults are told. */
 struct user_place {
@@ -25,16 +29,30 @@ user_fault(const struct user_place *place, const char *field, const char *descri
 	error_violation(place->error, place->arena, path, "%s", description);
 }
 
-void
-user_check(const struct user *user, const char *password, const char *prefix, struct arena *arena,
-    struct error *error)
+/* A role that was left out is none; a number that is no role may have been sent. */
+static void
+user_check_role(const struct user_place *place, const Account__V1__User *user)
 {
+	if (user->role_presence_case != ACCOUNT__V1__USER__ROLE_PRESENCE_ROLE) {
+		user_fault(place, "role", "must be given: 0 (owner), 1 (admin) or 2 (restricted)");
+	} else if ((int32_t)user->role < ACCOUNT__V1__ROLE__ROLE_OWNER ||
+		   (int32_t)user->role > ACCOUNT__V1__ROLE__ROLE_RESTRICTED) {
+		user_fault(place, "role", USER_ROLE_PROBLEM);
+	}
+}
+
+void
+user_check(const ProtobufCMessage *row, enum resource_verb verb, const char *prefix,
+    struct arena *arena, struct error *error)
+{
+	const Account__V1__User *user = (const void *)row;
 	const struct user_place place = {prefix, arena, error};
 	char problem[USER_TEXT_PROBLEM_BYTES];
-	size_t password_len = password == NULL ? 0 : strlen(password);
+	size_t password_len = strlen(user->password);
 
+	(void)verb;
 	if (user->account_id < 1 || user->account_id > USER_ACCOUNT_ID_MAX) {
-		user_fault(&place, "accountid", "must be 1 to 2147483647");
+		user_fault(&place, "accountid", USER_ACCOUNT_ID_PROBLEM);
 	}
 	if (!user_text_is_name(user->name, problem)) {
 		user_fault(&place, "name", problem);
@@ -42,11 +60,7 @@ user_check(const struct user *user, const char *password, const char *prefix, st
 	if (!user_text_is_email(user->email, problem)) {
 		user_fault(&place, "email", problem);
 	}
-	if (user->role == USER_ROLE_NONE) {
-		user_fault(&place, "role", "must be given: 0 (owner), 1 (admin) or 2 (restricted)");
-	} else if (user->role < USER_ROLE_OWNER || user->role > USER_ROLE_RESTRICTED) {
-		user_fault(&place, "role", "must be 0 (owner), 1 (admin) or 2 (restricted)");
-	}
+	user_check_role(&place, user);
 	if (password_len == 0 || password_len > USER_PASSWORD_MAX_BYTES) {
 		user_fault(&place, "password", "must have 1 to 1024 bytes");
 	}
@@ -84,3 +98,47 @@ user_email_key(const char *email, struct arena *arena)
 	free(folded);
 	return key;
 }
+
+/* NULLs are the original's: a user without a role has the fewest rights. */
+static const struct resource_column user_columns[] = {
+    {.column = "id", .field = "id", .flags = RESOURCE_KEY},
+    {.column = "accountID", .field = "account_id"},
+    {.column = "name", .field = "name"},
+    {.column = "email", .field = "email"},
+    {.column = "emailKey", .field = "email", .derive = user_email_key},
+    {.column = "role", .field = "role", .number_for_null = ACCOUNT__V1__ROLE__ROLE_RESTRICTED},
+    {.column = "password", .without_secret = USER_PASSWORD_UNUSABLE},
+};
+
+static const struct resource_unique user_uniques[] = {
+    {.index = "emailKey",
+	.columns = {"emailKey"},
+	.reason = "DUPLICATE_EMAIL",
+	.message = "attempt to insert duplicate user"},
+};
+
+static const struct resource_filter user_filters[] = {
+    {"account_id", "accountID", RESOURCE_EQUAL, "accountid", 1, USER_ACCOUNT_ID_MAX,
+	USER_ACCOUNT_ID_PROBLEM},
+    {"email", "emailKey", RESOURCE_EQUAL, "email", 0, 0, NULL},
+    {"role", "role", RESOURCE_EQUAL, "role", ACCOUNT__V1__ROLE__ROLE_OWNER,
+	ACCOUNT__V1__ROLE__ROLE_RESTRICTED, USER_ROLE_PROBLEM},
+    {"name_prefix", "name", RESOURCE_PREFIX, "name_prefix", 0, 0, NULL},
+};
+
+#define USER_ROWS(table) (sizeof(table) / sizeof((table)[0]))
+
+const struct resource user_resource = {
+    .name = "user",
+    .items = "Users",
+    .table = "user",
+    .message = &account__v1__user__descriptor,
+    .columns = user_columns,
+    .column_count = USER_ROWS(user_columns),
+    .uniques = user_uniques,
+    .unique_count = USER_ROWS(user_uniques),
+    .filters = user_filters,
+    .filter_count = USER_ROWS(user_filters),
+    .secret_field = "password",
+    .check = user_check,
+};

@@ -5,59 +5,157 @@
 #include <unistd.h>
 
 #include "account/v1/user.pb-c.h"
+#include "common/base/arena.h"
 #include "common/telemetry/log.h"
+#include "services/accountd/accountd_adopt.h"
 #include "services/accountd/accountd_conf.h"
 #include "services/accountd/accountd_metric.h"
-#include "services/accountd/user_service_impl.h"
-#include "services/accountd/user_store.h"
+#include "services/accountd/hasher.h"
+#include "services/accountd/user.h"
 
 #define HASH_THREADS_MAX 4
 
-_Static_assert((int)STORE_OPERATION_GET == SERVICE_OPERATION_GET &&
-		   (int)STORE_OPERATION_LIST == SERVICE_OPERATION_LIST &&
-		   (int)STORE_OPERATION_CREATE == SERVICE_OPERATION_CREATE &&
-		   (int)STORE_OPERATION_REPLACE == SERVICE_OPERATION_REPLACE &&
-		   (int)STORE_OPERATION_DELETE == SERVICE_OPERATION_DELETE,
-    "the operations of the store are those of services");
-
-/* What is done with users. */
-#define USER_OPERATIONS                                                                            \
-	(1U << SERVICE_OPERATION_GET | 1U << SERVICE_OPERATION_LIST |                              \
-	    1U << SERVICE_OPERATION_CREATE | 1U << SERVICE_OPERATION_REPLACE |                     \
-	    1U << SERVICE_OPERATION_DELETE)
-
-#define METHOD(its_name, input_type, output_type, its_kind, its_run, its_start, has_secret)        \
-	{                                                                                          \
-		.name = "account.v1.UserService/" its_name,                                        \
-		.input = &account__v1__##input_type##__descriptor,                                 \
-		.output = &account__v1__##output_type##__descriptor, .kind = its_kind,             \
-		.run = its_run, .start = its_start, .secret = has_secret                           \
-	}
-
-const struct service_method user_service_methods[USER_SERVICE_METHODS] = {
-    METHOD("GetUser", get_user_request, user, SERVICE_KIND_GET, user_get_run, NULL, false),
-    METHOD("ListUsers", list_users_request, list_users_response, SERVICE_KIND_LIST, user_list_run,
-	NULL, false),
-    METHOD("CreateUser", create_user_request, user, SERVICE_KIND_WRITE, user_write_run,
-	user_start_hashed, true),
-    METHOD("CreateUsers", create_users_request, bulk_users_response, SERVICE_KIND_BULK,
-	user_write_run, user_start_hashed, true),
-    METHOD("ReplaceUser", replace_user_request, user, SERVICE_KIND_WRITE, user_write_run,
-	user_start_hashed, true),
-    METHOD("ReplaceUsers", replace_users_request, bulk_users_response, SERVICE_KIND_BULK,
-	user_write_run, user_start_hashed, true),
-    METHOD("DeleteUser", delete_user_request, delete_user_response, SERVICE_KIND_WRITE,
-	user_write_run, NULL, false),
-    METHOD("CheckHealth", check_health_request, check_health_response, SERVICE_KIND_HEALTH,
-	user_health_run, service_start_health, false),
+/* The state of the service. */
+struct user_service {
+	struct password_cost cost;
+	size_t hash_queue_max;
+	struct hasher *hasher;
+	struct accountd_adoption adoption;
 };
 
-void
-user_share(const struct service_worker *worker, enum store_operation operation, size_t calls)
+/* A call whose passwords are hashed; in its arena. */
+struct user_hashing {
+	struct hasher_task task;
+	struct rpc_call *call;
+};
+
+/* Lists the passwords of the sound rows for the hasher. False without memory. */
+static bool
+user_list_passwords(struct user_hashing *hashing, const struct resource_job *job)
 {
-	service_share(service_worker_process(worker), USER_STORE_RESOURCE,
-	    (enum service_operation)operation, calls);
+	struct arena *arena = rpc_call_arena(hashing->call);
+	struct hasher_item *items = arena_calloc(arena, job->write_count, sizeof(*items));
+	char *hashes = arena_calloc(arena, job->write_count, PASSWORD_HASH_BYTES);
+
+	if (items == NULL || hashes == NULL) {
+		return false;
+	}
+	hashing->task.items = items;
+	hashing->task.count = job->write_count;
+	for (size_t i = 0; i < job->write_count; i++) {
+		Account__V1__User *user = (void *)job->writes[i].row;
+
+		items[i] = (struct hasher_item){user->password, hashes};
+		job->writes[i].secret = hashes;
+		hashes += PASSWORD_HASH_BYTES;
+	}
+	return true;
 }
+
+static void
+user_fail_no_memory(struct rpc_call *call)
+{
+	struct error error;
+
+	error_set(&error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
+	    "there is no memory for a request of this size");
+	service_resource_fail(call, &error);
+}
+
+static bool
+user_begin(struct hasher_task *task)
+{
+	struct user_hashing *hashing = (struct user_hashing *)task;
+	const struct resource_job *job = service_resource_read(hashing->call);
+
+	if (job != NULL && !user_list_passwords(hashing, job)) {
+		user_fail_no_memory(hashing->call);
+		job = NULL;
+	}
+	return job != NULL;
+}
+
+static void
+user_hashed(struct hasher_task *task, const struct error *error)
+{
+	struct user_hashing *hashing = (struct user_hashing *)task;
+
+	if (error != NULL) {
+		service_resource_fail(hashing->call, error);
+	} else {
+		service_start_queued(hashing->call, NULL);
+	}
+}
+
+static void
+user_start_hashed(struct rpc_call *call, void *closure)
+{
+	struct user_service *service = service_state(service_of_call(call));
+	struct user_hashing *hashing;
+	struct error error;
+
+	(void)closure;
+	if (!service_require_ready(service_of_call(call), &call, 1)) {
+		return;
+	}
+	hashing = arena_calloc(rpc_call_arena(call), 1, sizeof(*hashing));
+	if (hashing == NULL) {
+		user_fail_no_memory(call);
+		return;
+	}
+	hashing->task.deadline_ns = rpc_call_deadline_ns(call);
+	hashing->task.begin = user_begin;
+	hashing->task.end = user_hashed;
+	hashing->call = call;
+	if (hasher_submit(service->hasher, &hashing->task, &error) != STATUS_OK) {
+		rpc_call_fail(call, &error);
+	}
+}
+
+static void
+user_health_run(struct service_worker *worker, struct rpc_call **calls, size_t count)
+{
+	Account__V1__CheckHealthResponse response = ACCOUNT__V1__CHECK_HEALTH_RESPONSE__INIT;
+
+	response.message = (char *)(uintptr_t) "I'm Healthy!";
+	if (service_check_health(worker, calls, count)) {
+		service_finish_all(calls, count, &response.base);
+	}
+}
+
+#define USER_METHOD(its_name, what, input_type, output_type)                                       \
+	.name = "account.v1.UserService/" its_name, .action = what,                                \
+	.input = &account__v1__##input_type##__descriptor,                                         \
+	.output = &account__v1__##output_type##__descriptor
+
+static const struct service_resource_method user_methods[] = {
+    {USER_METHOD("GetUser", RESOURCE_GET, get_user_request, user)},
+    {USER_METHOD("ListUsers", RESOURCE_LIST, list_users_request, list_users_response)},
+    {USER_METHOD("CreateUser", RESOURCE_CREATE_ONE, create_user_request, user), .secret = true,
+	.start = user_start_hashed},
+    {USER_METHOD("CreateUsers", RESOURCE_CREATE_MANY, create_users_request, bulk_users_response),
+	.secret = true, .start = user_start_hashed},
+    {USER_METHOD("ReplaceUser", RESOURCE_REPLACE_ONE, replace_user_request, user), .secret = true,
+	.start = user_start_hashed},
+    {USER_METHOD("ReplaceUsers", RESOURCE_REPLACE_MANY, replace_users_request, bulk_users_response),
+	.secret = true, .start = user_start_hashed},
+    {USER_METHOD("DeleteUser", RESOURCE_DELETE_ONE, delete_user_request, delete_user_response)},
+};
+
+const struct service_resource user_service_users = {
+    .resource = &user_resource,
+    .methods = user_methods,
+    .method_count = sizeof(user_methods) / sizeof(user_methods[0]),
+};
+
+const struct service_method user_service_health = {
+    .name = "account.v1.UserService/CheckHealth",
+    .input = &account__v1__check_health_request__descriptor,
+    .output = &account__v1__check_health_response__descriptor,
+    .kind = SERVICE_KIND_HEALTH,
+    .run = user_health_run,
+    .start = service_start_health,
+};
 
 struct password_cost
 user_service_cost(const struct conf *conf)
@@ -77,16 +175,11 @@ user_service_open(struct service_process *process, struct error *error)
 		    error, STATUS_INTERNAL, "NO_LIBSODIUM", "libsodium does not start");
 	}
 	service = calloc(1, sizeof(*service));
-	if (service == NULL ||
-	    !service_add_resource(process, USER_STORE_RESOURCE, USER_OPERATIONS) ||
-	    !service_add_checks(process, &store_checks)) {
-		free(service);
+	if (service == NULL) {
 		return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory");
 	}
 	service->cost = user_service_cost(conf);
-	service->bulk_max_items = (size_t)conf_int(conf, SERVICE_CONF_BULK_MAX_ITEMS);
 	service->hash_queue_max = (size_t)conf_int(conf, ACCOUNTD_HASH_QUEUE_MAX);
-	store_reserve(service_db(process));
 	service_set_state(process, service);
 	return STATUS_OK;
 }
@@ -102,10 +195,10 @@ user_service_migration(struct service_process *process, void (*tell)(const char 
 {
 	struct user_service *service = service_state(process);
 
-	service->adoption = (struct store_adoption){.tell = tell,
+	service->adoption = (struct accountd_adoption){.tell = tell,
 	    .hash = user_service_hash,
 	    .closure = &service->cost,
-	    .slots = sql_slots(service_db(process), STORE_ADOPT_SLOTS)};
+	    .slots = sql_slots(service_db(process), ACCOUNTD_ADOPT_SLOTS)};
 	return &service->adoption;
 }
 

@@ -1,23 +1,18 @@
 /*
  * account.v1.UserService: its methods, and the hooks of the service that they
- * need (common/service/service.h).
- *
- * A read is queued for the workers, which answer all waiting reads with one
- * query. A write is READ and HASHED by the hasher, then WRITTEN by the workers,
- * all waiting writes in one transaction. A bulk call has its own transaction.
- * user_read.c and user_write.c contain the two paths.
+ * need (common/service/service.h). What users have beside what every resource
+ * has (common/resource/resource.h) is that passwords are hashed: a request that
+ * has some is READ and HASHED by the hasher, then queued for the workers.
  */
 #ifndef ACCOUNTD_USER_SERVICE_H
 #define ACCOUNTD_USER_SERVICE_H
 
-#include "common/service/service.h"
+#include "common/service/service_resource.h"
 #include "services/accountd/password.h"
 
-#define USER_SERVICE_METHODS 8
-
-extern const struct service_method user_service_methods[USER_SERVICE_METHODS];
-
 /* For the table of the service. */
+extern const struct service_resource user_service_users;
+extern const struct service_method user_service_health;
 enum status_code user_service_open(struct service_process *process, struct error *error);
 enum status_code user_service_start(struct service_process *process, struct error *error);
 void user_service_stop(struct service_process *process);

@@ -4,23 +4,23 @@
 #include <string.h>
 
 #include "common/base/arena.h"
-#include "services/accountd/page_token.h"
-#include "services/accountd/store.h"
+#include "common/resource/resource_page.h"
+#include "tests/specimen.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint8_t key[STORE_PAGE_KEY_BYTES] = {1, 2, 3};
-	const struct store_filter filter = {.role = -1};
+	static const uint8_t key[RESOURCE_PAGE_KEY_BYTES] = {1, 2, 3};
+	static const struct resource_filter_value none[RESOURCE_FILTERS_MAX];
 	struct arena *arena = arena_new(0);
 	char *token = arena_strndup(arena, data, size);
 	int64_t after_id = 0;
 
 	assert(token != NULL);
-	if (page_token_read(key, &filter, token, &after_id)) {
-		char *again = page_token_new(key, &filter, after_id, arena);
+	if (resource_page_read(key, &specimen_resource, none, token, &after_id)) {
+		char *again = resource_page_new(key, &specimen_resource, none, after_id, arena);
 
 		assert(again != NULL && strcmp(again, token) == 0);
 	}

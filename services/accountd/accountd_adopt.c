@@ -1,4 +1,4 @@
-#include "services/accountd/store_adopt.h"
+#include "services/accountd/accountd_adopt.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -6,18 +6,18 @@
 
 #include "common/base/arena.h"
 #include "common/base/buf.h"
-#include "services/accountd/store.h"
+#include "services/accountd/user.h"
 #include "services/accountd/user_text.h"
 
-#define STORE_ADOPT_KEY_BATCH  500
-#define STORE_ADOPT_HASH_BATCH 50
-#define STORE_ADOPT_TELL_ROWS  10000
-#define STORE_ADOPT_CLASHES    20
-#define STORE_ADOPT_HASH_BYTES 128 /* libsodium's crypto_pwhash_STRBYTES */
-#define STORE_ADOPT_UNFIT      20
+#define ACCOUNTD_ADOPT_KEY_BATCH  500
+#define ACCOUNTD_ADOPT_HASH_BATCH 50
+#define ACCOUNTD_ADOPT_TELL_ROWS  10000
+#define ACCOUNTD_ADOPT_CLASHES    20
+#define ACCOUNTD_ADOPT_HASH_BYTES 128 /* libsodium's crypto_pwhash_STRBYTES */
+#define ACCOUNTD_ADOPT_UNFIT      20
 
 /* A user's e-mail address, its key and the name, or the password and its hash; NULL as in SQL. */
-struct store_adopt_cell {
+struct accountd_adopt_cell {
 	int64_t id;
 	char *value;
 	char *derived;
@@ -26,7 +26,7 @@ struct store_adopt_cell {
 
 /* A line for people about how far the migration is. */
 static void __attribute__((format(printf, 2, 3)))
-store_tell(const struct store_adoption *adoption, const char *format, ...)
+store_tell(const struct accountd_adoption *adoption, const char *format, ...)
 {
 	char line[ERROR_TEXT_MAX];
 	va_list args;
@@ -45,14 +45,15 @@ store_tell(const struct store_adoption *adoption, const char *format, ...)
  * missing.
  */
 static void
-store_tell_unfit(struct store_adoption *adoption, int64_t id, const char *name, const char *email)
+store_tell_unfit(
+    struct accountd_adoption *adoption, int64_t id, const char *name, const char *email)
 {
 	char of_name[USER_TEXT_PROBLEM_BYTES] = "";
 	char of_email[USER_TEXT_PROBLEM_BYTES] = "";
 	bool fit = name == NULL || user_text_is_name(name, of_name);
 
 	fit = (email == NULL || user_text_is_email(email, of_email)) && fit;
-	if (fit || adoption->unfit++ >= STORE_ADOPT_UNFIT) {
+	if (fit || adoption->unfit++ >= ACCOUNTD_ADOPT_UNFIT) {
 		return;
 	}
 	if (*of_name != '\0') {
@@ -65,7 +66,7 @@ store_tell_unfit(struct store_adoption *adoption, int64_t id, const char *name, 
 }
 
 static void
-store_tell_all_unfit(const struct store_adoption *adoption)
+store_tell_all_unfit(const struct accountd_adoption *adoption)
 {
 	if (adoption->unfit > 0) {
 		store_tell(adoption,
@@ -75,7 +76,7 @@ store_tell_all_unfit(const struct store_adoption *adoption)
 }
 
 static bool
-store_adopt_copy_cell(struct sql_conn *conn, unsigned column, char **to)
+accountd_adopt_copy_cell(struct sql_conn *conn, unsigned column, char **to)
 {
 	size_t len;
 	const char *text = sql_string(conn, column, &len);
@@ -92,7 +93,7 @@ store_adopt_copy_cell(struct sql_conn *conn, unsigned column, char **to)
  * derived and name; in scratch, which is emptied before.
  */
 static enum sql_end
-store_adopt_read_cells(struct sql_conn *conn, struct store_adopt_cell **cells, size_t *count)
+accountd_adopt_read_cells(struct sql_conn *conn, struct accountd_adopt_cell **cells, size_t *count)
 {
 	enum sql_end end = sql_built(conn);
 
@@ -103,12 +104,12 @@ store_adopt_read_cells(struct sql_conn *conn, struct store_adopt_cell **cells, s
 	}
 	*cells = arena_calloc(sql_scratch(conn), sql_row_count(conn), sizeof(**cells));
 	while (*cells != NULL && sql_next(conn)) {
-		struct store_adopt_cell *cell = &(*cells)[(*count)++];
+		struct accountd_adopt_cell *cell = &(*cells)[(*count)++];
 
 		cell->id = sql_int(conn, 0);
-		if (!store_adopt_copy_cell(conn, 1, &cell->value) ||
-		    !store_adopt_copy_cell(conn, 2, &cell->derived) ||
-		    !store_adopt_copy_cell(conn, 3, &cell->name)) {
+		if (!accountd_adopt_copy_cell(conn, 1, &cell->value) ||
+		    !accountd_adopt_copy_cell(conn, 2, &cell->derived) ||
+		    !accountd_adopt_copy_cell(conn, 3, &cell->name)) {
 			return sql_no_memory(conn);
 		}
 	}
@@ -117,8 +118,8 @@ store_adopt_read_cells(struct sql_conn *conn, struct store_adopt_cell **cells, s
 
 /* Sets the key of one row; most often there is nothing to change when run again. */
 static enum sql_end
-store_adopt_set_key(struct sql_conn *conn, const struct store_adoption *adoption,
-    const struct store_adopt_cell *cell)
+accountd_adopt_set_key(struct sql_conn *conn, const struct accountd_adoption *adoption,
+    const struct accountd_adopt_cell *cell)
 {
 	static const char update[] = "UPDATE user SET emailKey = ? WHERE id = ?";
 	char *key = cell->value == NULL ? NULL : user_email_key(cell->value, sql_scratch(conn));
@@ -135,25 +136,25 @@ store_adopt_set_key(struct sql_conn *conn, const struct store_adoption *adoption
 		values[0] = sql_bytes_value(key, strlen(key));
 	}
 	return sql_execute(
-	    conn, adoption->slots + STORE_ADOPT_KEY, update, sizeof(update) - 1, values, 2);
+	    conn, adoption->slots + ACCOUNTD_ADOPT_KEY, update, sizeof(update) - 1, values, 2);
 }
 
 static enum sql_end
-store_adopt_set_keys(struct sql_conn *conn, const struct store_adoption *adoption,
-    const struct store_adopt_cell *cells, size_t count)
+accountd_adopt_set_keys(struct sql_conn *conn, const struct accountd_adoption *adoption,
+    const struct accountd_adopt_cell *cells, size_t count)
 {
 	enum sql_end end = sql_begin(conn);
 
 	for (size_t i = 0; i < count && end == SQL_OK; i++) {
-		end = store_adopt_set_key(conn, adoption, &cells[i]);
+		end = accountd_adopt_set_key(conn, adoption, &cells[i]);
 	}
 	return end == SQL_OK ? sql_commit(conn) : end;
 }
 
 static enum sql_end
-store_adopt_fill_keys(struct sql_conn *conn, struct store_adoption *adoption)
+accountd_adopt_fill_keys(struct sql_conn *conn, struct accountd_adoption *adoption)
 {
-	struct store_adopt_cell *cells;
+	struct accountd_adopt_cell *cells;
 	size_t count, done = 0;
 	int64_t after = INT32_MIN;
 	enum sql_end end;
@@ -162,17 +163,17 @@ store_adopt_fill_keys(struct sql_conn *conn, struct store_adoption *adoption)
 		buf_reset(sql_buf(conn));
 		buf_puts(sql_buf(conn), "SELECT id, email, emailKey, name FROM user WHERE id > ");
 		buf_put_int(sql_buf(conn), after);
-		buf_printf(sql_buf(conn), " ORDER BY id LIMIT %d", STORE_ADOPT_KEY_BATCH);
-		end = store_adopt_read_cells(conn, &cells, &count);
+		buf_printf(sql_buf(conn), " ORDER BY id LIMIT %d", ACCOUNTD_ADOPT_KEY_BATCH);
+		end = accountd_adopt_read_cells(conn, &cells, &count);
 		if (end == SQL_OK && count > 0) {
 			after = cells[count - 1].id;
-			end = store_adopt_set_keys(conn, adoption, cells, count);
+			end = accountd_adopt_set_keys(conn, adoption, cells, count);
 		}
 		for (size_t i = 0; end == SQL_OK && i < count; i++) {
 			store_tell_unfit(adoption, cells[i].id, cells[i].name, cells[i].value);
 		}
 		done += count;
-		if (count > 0 && done % STORE_ADOPT_TELL_ROWS == 0) {
+		if (count > 0 && done % ACCOUNTD_ADOPT_TELL_ROWS == 0) {
 			store_tell(adoption, "%zu e-mail addresses read", done);
 		}
 	} while (end == SQL_OK && count > 0);
@@ -182,8 +183,8 @@ store_adopt_fill_keys(struct sql_conn *conn, struct store_adoption *adoption)
 
 /* Tells all pairs of users with one address, and makes an error of the first. */
 static enum status_code
-store_adopt_check_clashes(
-    struct sql_conn *conn, const struct store_adoption *adoption, struct error *error)
+accountd_adopt_check_clashes(
+    struct sql_conn *conn, const struct accountd_adoption *adoption, struct error *error)
 {
 	int64_t first = 0, second = 0;
 	enum sql_end end;
@@ -192,7 +193,7 @@ store_adopt_check_clashes(
 	buf_printf(sql_buf(conn),
 	    "SELECT MIN(id), MAX(id) FROM user WHERE emailKey IS NOT NULL"
 	    " GROUP BY emailKey HAVING COUNT(*) > 1 ORDER BY 1 LIMIT %d",
-	    STORE_ADOPT_CLASHES);
+	    ACCOUNTD_ADOPT_CLASHES);
 	end = sql_built(conn);
 	if (end != SQL_OK) {
 		return sql_error(conn, end, error);
@@ -216,18 +217,18 @@ store_adopt_check_clashes(
 
 /* No password and no text has been touched yet when this stops for a clash. */
 enum status_code
-store_adopt_emails(struct sql_conn *conn, void *closure, struct error *error)
+accountd_adopt_emails(struct sql_conn *conn, void *closure, struct error *error)
 {
 	static const char unique[] = "ALTER TABLE user ADD UNIQUE KEY userEmailKey (emailKey)";
-	struct store_adoption *adoption = closure;
-	enum sql_end end = store_adopt_fill_keys(conn, adoption);
+	struct accountd_adoption *adoption = closure;
+	enum sql_end end = accountd_adopt_fill_keys(conn, adoption);
 	enum status_code code;
 
 	if (end != SQL_OK) {
 		return sql_error(conn, end, error);
 	}
 	store_tell_all_unfit(adoption);
-	code = store_adopt_check_clashes(conn, adoption, error);
+	code = accountd_adopt_check_clashes(conn, adoption, error);
 	if (code != STATUS_OK) {
 		return code;
 	}
@@ -235,7 +236,7 @@ store_adopt_emails(struct sql_conn *conn, void *closure, struct error *error)
 }
 
 static enum sql_end
-store_adopt_drop_index(struct sql_conn *conn, const char *name)
+accountd_adopt_drop_index(struct sql_conn *conn, const char *name)
 {
 	struct buf *sql = sql_buf(conn);
 
@@ -251,14 +252,14 @@ store_adopt_drop_index(struct sql_conn *conn, const char *name)
 
 /* The original's own key, whatever its name: unique, on email and nothing else. */
 enum status_code
-store_adopt_key(struct sql_conn *conn, void *closure, struct error *error)
+accountd_adopt_key(struct sql_conn *conn, void *closure, struct error *error)
 {
 	static const char find[] =
 	    "SELECT index_name FROM information_schema.statistics"
 	    " WHERE table_schema = DATABASE() AND table_name = 'user'"
 	    " GROUP BY index_name HAVING MAX(non_unique) = 0 AND COUNT(*) = 1"
 	    " AND MAX(column_name) = 'email' LIMIT 1";
-	const struct store_adoption *adoption = closure;
+	const struct accountd_adoption *adoption = closure;
 	enum sql_end end;
 	char name[256];
 
@@ -269,7 +270,7 @@ store_adopt_key(struct sql_conn *conn, void *closure, struct error *error)
 			snprintf(name, sizeof(name), "%s", sql_string(conn, 0, NULL));
 			store_tell(
 			    adoption, "dropping the key %s, which userEmailKey replaces", name);
-			end = store_adopt_drop_index(conn, name);
+			end = accountd_adopt_drop_index(conn, name);
 		}
 	} while (end == SQL_OK && name[0] != '\0');
 	return sql_error(conn, end, error);
@@ -277,42 +278,42 @@ store_adopt_key(struct sql_conn *conn, void *closure, struct error *error)
 
 /* Replaces the clear text of one row, unless somebody else has meanwhile. */
 static enum sql_end
-store_adopt_set_password(struct sql_conn *conn, const struct store_adoption *adoption,
-    const struct store_adopt_cell *cell)
+accountd_adopt_set_password(struct sql_conn *conn, const struct accountd_adoption *adoption,
+    const struct accountd_adopt_cell *cell)
 {
 	static const char update[] = "UPDATE user SET password = ? WHERE id = ? AND password <=> ?";
 	const struct sql_value values[] = {
 	    sql_text_value(cell->derived), sql_int_value(cell->id), sql_text_value(cell->value)};
 
 	return sql_execute(
-	    conn, adoption->slots + STORE_ADOPT_PASSWORD, update, sizeof(update) - 1, values, 3);
+	    conn, adoption->slots + ACCOUNTD_ADOPT_PASSWORD, update, sizeof(update) - 1, values, 3);
 }
 
 static enum sql_end
-store_adopt_set_passwords(struct sql_conn *conn, const struct store_adoption *adoption,
-    const struct store_adopt_cell *cells, size_t count)
+accountd_adopt_set_passwords(struct sql_conn *conn, const struct accountd_adoption *adoption,
+    const struct accountd_adopt_cell *cells, size_t count)
 {
 	enum sql_end end = sql_begin(conn);
 
 	for (size_t i = 0; i < count && end == SQL_OK; i++) {
-		end = store_adopt_set_password(conn, adoption, &cells[i]);
+		end = accountd_adopt_set_password(conn, adoption, &cells[i]);
 	}
 	return end == SQL_OK ? sql_commit(conn) : end;
 }
 
 /* Hashes before any row is locked: it takes long, as it should. */
 static bool
-store_adopt_hash_cells(struct sql_conn *conn, const struct store_adoption *adoption,
-    struct store_adopt_cell *cells, size_t count)
+accountd_adopt_hash_cells(struct sql_conn *conn, const struct accountd_adoption *adoption,
+    struct accountd_adopt_cell *cells, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct store_adopt_cell *cell = &cells[i];
+		struct accountd_adopt_cell *cell = &cells[i];
 
 		if (cell->value == NULL || cell->value[0] == '\0') {
-			cell->derived = STORE_PASSWORD_UNUSABLE;
+			cell->derived = USER_PASSWORD_UNUSABLE;
 			continue;
 		}
-		cell->derived = arena_alloc(sql_scratch(conn), STORE_ADOPT_HASH_BYTES);
+		cell->derived = arena_alloc(sql_scratch(conn), ACCOUNTD_ADOPT_HASH_BYTES);
 		if (cell->derived == NULL ||
 		    !adoption->hash(cell->value, cell->derived, adoption->closure)) {
 			return false;
@@ -322,7 +323,7 @@ store_adopt_hash_cells(struct sql_conn *conn, const struct store_adoption *adopt
 }
 
 static void
-store_adopt_wipe_cells(struct store_adopt_cell *cells, size_t count)
+accountd_adopt_wipe_cells(struct accountd_adopt_cell *cells, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (cells[i].value != NULL) {
@@ -333,10 +334,10 @@ store_adopt_wipe_cells(struct store_adopt_cell *cells, size_t count)
 
 /* Hashes the next batch after *after; *count is 0 at the end. */
 static enum sql_end
-store_adopt_hash_batch(
-    struct sql_conn *conn, const struct store_adoption *adoption, int64_t *after, size_t *count)
+accountd_adopt_hash_batch(
+    struct sql_conn *conn, const struct accountd_adoption *adoption, int64_t *after, size_t *count)
 {
-	struct store_adopt_cell *cells;
+	struct accountd_adopt_cell *cells;
 	enum sql_end end;
 
 	buf_reset(sql_buf(conn));
@@ -344,30 +345,30 @@ store_adopt_hash_batch(
 	buf_put_int(sql_buf(conn), *after);
 	buf_printf(sql_buf(conn),
 	    " AND (password IS NULL OR password NOT LIKE '$argon2id$%%') ORDER BY id LIMIT %d",
-	    STORE_ADOPT_HASH_BATCH);
-	end = store_adopt_read_cells(conn, &cells, count);
+	    ACCOUNTD_ADOPT_HASH_BATCH);
+	end = accountd_adopt_read_cells(conn, &cells, count);
 	if (end != SQL_OK || *count == 0) {
 		return end;
 	}
 	*after = cells[*count - 1].id;
-	end = store_adopt_hash_cells(conn, adoption, cells, *count)
-		  ? store_adopt_set_passwords(conn, adoption, cells, *count)
+	end = accountd_adopt_hash_cells(conn, adoption, cells, *count)
+		  ? accountd_adopt_set_passwords(conn, adoption, cells, *count)
 		  : sql_no_memory(conn);
-	store_adopt_wipe_cells(cells, *count);
+	accountd_adopt_wipe_cells(cells, *count);
 	sql_roll_back(conn);
 	return end;
 }
 
 enum status_code
-store_adopt_passwords(struct sql_conn *conn, void *closure, struct error *error)
+accountd_adopt_passwords(struct sql_conn *conn, void *closure, struct error *error)
 {
-	const struct store_adoption *adoption = closure;
+	const struct accountd_adoption *adoption = closure;
 	int64_t after = INT32_MIN;
 	size_t count, done = 0;
 	enum sql_end end;
 
 	do {
-		end = store_adopt_hash_batch(conn, adoption, &after, &count);
+		end = accountd_adopt_hash_batch(conn, adoption, &after, &count);
 		done += end == SQL_OK ? count : 0;
 		if (count > 0) {
 			store_tell(adoption, "%zu passwords hashed", done);

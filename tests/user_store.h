@@ -1,35 +1,39 @@
 /*
- * Where users are kept: their tables in a database of common/sql/sql.h. The
- * statuses and errors are those of sql_run, for every operation.
+ * For tests: users as plain structs, through the engine of common/resource, so
+ * that a case says in a line what it writes and reads.
  */
-#ifndef ACCOUNTD_STORE_H
-#define ACCOUNTD_STORE_H
+#ifndef TESTS_USER_STORE_H
+#define TESTS_USER_STORE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "common/base/status.h"
-#include "common/sql/sql.h"
-#include "common/sql/sql_migrate.h"
 #include "common/sql/sql_watch.h"
+#include "services/accountd/accountd_adopt.h"
+#include "services/accountd/accountd_schema.h"
 #include "services/accountd/user.h"
 
 struct arena;
 
-/* The setting that signs page tokens; see sql_setting.h. */
+enum user_role {
+	USER_ROLE_NONE = -1, /* not given */
+	USER_ROLE_OWNER = 0,
+	USER_ROLE_ADMIN = 1,
+	USER_ROLE_RESTRICTED = 2
+};
+
+/* Strings are borrowed; those that were read are in an arena. */
+struct user {
+	int64_t id;
+	int64_t account_id;
+	const char *name;
+	const char *email;
+	int32_t role;
+	const char *password_hash; /* NULL in users that were read */
+};
+
+/* What the service asks of the database, and the setting that signs page tokens. */
+extern struct sql_checks store_checks;
+
 #define STORE_PAGE_KEY_NAME  "pageKey"
 #define STORE_PAGE_KEY_BYTES 32
-
-/* The tables that this program needs, and what it does with them. */
-extern const struct sql_schema store_schema;
-extern const struct sql_checks store_checks;
-
-/*
- * Reserves the slots of the statements of the operations below, the first of
- * the database; store_open does so too.
- */
-void store_reserve(struct sql_db *store);
 
 /* sql_open, for connections that the operations below run on. */
 enum status_code store_open(
@@ -54,28 +58,11 @@ struct store_filter {
 	const char *name_prefix; /* compared by bytes */
 };
 
-/*
- * Kinds of operations, as the observer of the database is told them; a
- * transaction of several kinds counts once for each.
- */
-enum store_operation {
-	STORE_OPERATION_CHECK = SQL_OPERATION_CHECK,
-	STORE_OPERATION_GET,
-	STORE_OPERATION_LIST,
-	STORE_OPERATION_CREATE,
-	STORE_OPERATION_REPLACE,
-	STORE_OPERATION_DELETE,
-	STORE_OPERATIONS
-};
-
 enum store_verb {
 	STORE_CREATE,
 	STORE_REPLACE,
 	STORE_DELETE
 };
-
-/* The kind of operation that a write with this verb is. */
-enum store_operation store_operation_of(enum store_verb verb);
 
 enum store_outcome {
 	STORE_DONE,
@@ -92,9 +79,6 @@ struct store_write {
 	struct user user; /* STORE_CREATE sets user.id when it is done */
 	enum store_outcome outcome;
 };
-
-/* The stored hash of a user without a password; no password matches it. */
-#define STORE_PASSWORD_UNUSABLE "$argon2id$unusable"
 
 /*
  * Reads users by id: rows[i] is the user with ids[i], with strings in arena, or

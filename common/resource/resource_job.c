@@ -1,0 +1,345 @@
+#include "common/resource/resource_job.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/resource/resource_impl.h"
+#include "common/rpc/wire/rpc_envelope.h"
+
+static enum status_code
+resource_no_memory(struct error *error)
+{
+	return error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
+	    "there is no memory for a request of this size");
+}
+
+static enum resource_verb
+resource_verb_of(enum resource_action action)
+{
+	switch (action) {
+	case RESOURCE_CREATE_ONE:
+	case RESOURCE_CREATE_MANY: return RESOURCE_CREATE;
+	case RESOURCE_REPLACE_ONE:
+	case RESOURCE_REPLACE_MANY: return RESOURCE_REPLACE;
+	case RESOURCE_DELETE_ONE: break;
+	case RESOURCE_GET:
+	case RESOURCE_LIST: assert(!"an action that writes");
+	}
+	return RESOURCE_DELETE;
+}
+
+bool
+resource_is_bulk(enum resource_action action)
+{
+	return action == RESOURCE_CREATE_MANY || action == RESOURCE_REPLACE_MANY;
+}
+
+/* Adds a fault of a field of the row: of a single call's by its path in the request. */
+static void
+resource_fault(const struct resource_method *method, const char *field, const char *description,
+    struct arena *arena, struct error *error)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s%s%s",
+	    resource_is_bulk(method->action) ? "" : method->row->name,
+	    resource_is_bulk(method->action) ? "" : ".", field);
+	error_violation(error, arena, path, "%s", description);
+}
+
+/* Makes the items; the row of a deletion's is NULL. */
+static bool
+resource_job_take(struct resource_job *job, ProtobufCMessage *const *rows, size_t count,
+    struct arena *arena, struct error *error)
+{
+	const struct resource_bound *bound = job->method->bound;
+
+	job->items = arena_calloc(arena, count, sizeof(*job->items));
+	job->writes = arena_calloc(arena, count, sizeof(*job->writes));
+	if (job->items == NULL || job->writes == NULL) {
+		resource_no_memory(error);
+		return false;
+	}
+	job->item_count = count;
+	for (size_t i = 0; i < count; i++) {
+		job->items[i].row = rows[i];
+		job->items[i].id = rows[i] == NULL ? 0 : resource_id(bound, rows[i]);
+	}
+	return true;
+}
+
+static bool
+resource_job_take_many(struct resource_job *job, const ProtobufCMessage *request, size_t items_max,
+    struct arena *arena, struct error *error)
+{
+	const struct resource *resource = job->method->bound->resource;
+	const ProtobufCFieldDescriptor *field = job->method->row;
+	const char *at = (const char *)request;
+	size_t count = *(const size_t *)(const void *)(at + field->quantifier_offset);
+	ProtobufCMessage *const *rows =
+	    *(ProtobufCMessage *const *const *)(const void *)(at + field->offset);
+
+	if (count == 0) {
+		error_violation(error, arena, resource->items, "must not be empty");
+		return false;
+	}
+	if (!resource_job_take(job, rows, count, arena, error)) {
+		return false;
+	}
+	if (count > items_max) {
+		error_set(error, STATUS_INVALID_ARGUMENT, "TOO_MANY_ITEMS",
+		    "%zu %s are more than the %zu that a bulk request may have", count, field->name,
+		    items_max);
+		return false;
+	}
+	return true;
+}
+
+/* The row of a single request, or NULL. */
+static ProtobufCMessage *
+resource_row_of(const struct resource_method *method, const ProtobufCMessage *request)
+{
+	return method->row == NULL
+		   ? NULL
+		   : *(ProtobufCMessage *const *)(const void *)((const char *)request +
+								method->row->offset);
+}
+
+/* The ids of the path and of the body must agree; a fault of that is in error. */
+static bool
+resource_job_take_one(struct resource_job *job, const ProtobufCMessage *request,
+    struct arena *arena, struct error *error)
+{
+	const struct resource_method *method = job->method;
+	enum resource_verb verb = resource_verb_of(method->action);
+	const char *key = method->bound->key->name;
+	ProtobufCMessage *row = resource_row_of(method, request);
+	int64_t id = method->id == NULL ? 0 : resource_field_number(request, method->id);
+	int64_t its;
+
+	if (verb != RESOURCE_CREATE && id < 1) {
+		error_violation(error, arena, method->id->name, "must be 1 or more");
+	}
+	if (verb != RESOURCE_DELETE && row == NULL) {
+		error_violation(error, arena, method->row->name, "is required");
+		return false;
+	}
+	if (!resource_job_take(job, &row, 1, arena, error)) {
+		return false;
+	}
+	its = job->items[0].id;
+	if (verb == RESOURCE_REPLACE && its != 0 && its != id) {
+		resource_fault(
+		    method, key, "must be the id of the path, or left out", arena, error);
+	}
+	if (verb == RESOURCE_CREATE && its != 0) {
+		resource_fault(
+		    method, key, "must not be given: the service gives it", arena, error);
+	}
+	job->items[0].id = id;
+	return true;
+}
+
+/* What a verb asks of the id of a row in a bulk request. */
+static void
+resource_check_id(const struct resource_job *job, const struct resource_item *item,
+    struct arena *arena, struct error *error)
+{
+	enum resource_verb verb = resource_verb_of(job->method->action);
+	const char *key = job->method->bound->key->name;
+
+	if (verb == RESOURCE_CREATE && item->id != 0) {
+		error_violation(error, arena, key, "must not be given: the service gives it");
+	} else if (verb == RESOURCE_REPLACE && item->id < 1) {
+		error_violation(error, arena, key, "must be 1 or more");
+	}
+}
+
+/* Adds the row's faults to error, which may have some of the request as a whole. */
+static void
+resource_item_check(const struct resource_job *job, const struct resource_item *item,
+    struct arena *arena, struct error *error)
+{
+	const struct resource_method *method = job->method;
+	const struct resource *resource = method->bound->resource;
+	char prefix[128] = "";
+
+	if (resource_is_bulk(method->action)) {
+		resource_check_id(job, item, arena, error);
+	}
+	if (item->row == NULL) {
+		return;
+	}
+	if (!resource_is_bulk(method->action)) {
+		snprintf(prefix, sizeof(prefix), "%s.", method->row->name);
+	}
+	resource_check_columns(method->bound, item->row, prefix, arena, error);
+	if (resource->check != NULL) {
+		resource->check(item->row, resource_verb_of(method->action), prefix, arena, error);
+	}
+}
+
+static bool
+resource_item_refuse(const struct resource_job *job, struct resource_item *item,
+    const struct error *error, struct arena *arena)
+{
+	item->fault = arena_alloc(arena, sizeof(*item->fault));
+	if (item->fault == NULL) {
+		return false;
+	}
+	*item->fault = *error;
+	resource_wipe(job->method->bound, item->row);
+	return true;
+}
+
+static void
+resource_item_accept(struct resource_job *job, struct resource_item *item)
+{
+	item->write = &job->writes[job->write_count++];
+	item->write->verb = resource_verb_of(job->method->action);
+	item->write->row = item->row;
+	item->write->id = item->id;
+}
+
+/* Each row of a bulk request is sound or refused by itself. */
+static bool
+resource_job_check_many(struct resource_job *job, struct arena *arena, struct error *error)
+{
+	for (size_t i = 0; i < job->item_count; i++) {
+		struct resource_item *item = &job->items[i];
+		struct error fault = {0};
+
+		resource_item_check(job, item, arena, &fault);
+		if (fault.code == STATUS_OK) {
+			resource_item_accept(job, item);
+		} else if (!resource_item_refuse(job, item, &fault, arena)) {
+			resource_no_memory(error);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool
+resource_job_read(struct resource_job *job, const struct resource_method *method,
+    const ProtobufCMessage *request, size_t bulk_max_items, struct arena *arena,
+    struct error *error)
+{
+	*error = (struct error){0};
+	job->method = method;
+	if (resource_is_bulk(method->action)) {
+		return resource_job_take_many(job, request, bulk_max_items, arena, error) &&
+		       resource_job_check_many(job, arena, error);
+	}
+	if (!resource_job_take_one(job, request, arena, error)) {
+		return false;
+	}
+	resource_item_check(job, &job->items[0], arena, error);
+	if (error->code != STATUS_OK) {
+		return false;
+	}
+	resource_item_accept(job, &job->items[0]);
+	return true;
+}
+
+void
+resource_job_wipe(struct resource_job *job)
+{
+	for (size_t i = 0; i < job->item_count; i++) {
+		resource_wipe(job->method->bound, job->items[i].row);
+	}
+}
+
+/* What a write's outcome is to the caller; STATUS_OK when it was done. */
+static enum status_code
+resource_outcome_error(
+    const struct resource_bound *bound, const struct resource_write *write, struct error *error)
+{
+	switch (write->outcome) {
+	case RESOURCE_DONE: return STATUS_OK;
+	case RESOURCE_DUPLICATE:
+		return error_set(error, STATUS_ALREADY_EXISTS,
+		    write->broken == NULL ? "DUPLICATE" : write->broken->reason, "%s",
+		    write->broken == NULL ? "there is such a row already" : write->broken->message);
+	case RESOURCE_NOT_FOUND: return resource_not_found(bound, write->id, error);
+	}
+	return error_set(error, STATUS_INTERNAL, NULL, "internal error");
+}
+
+/* The result of a row: the row as it is now, or as it was sent. */
+static ProtobufCMessage *
+resource_item_result(
+    const struct resource_job *job, const struct resource_item *item, struct arena *arena)
+{
+	const struct resource_method *method = job->method;
+	ProtobufCMessage *result = resource_message_new(
+	    (const ProtobufCMessageDescriptor *)method->results->descriptor, arena);
+	const struct error *fault = item->fault;
+	struct error error;
+	void *status = NULL;
+	void *row;
+	int64_t id = item->write == NULL ? item->id : item->write->id;
+
+	if (result == NULL) {
+		return NULL;
+	}
+	if (fault == NULL &&
+	    resource_outcome_error(method->bound, item->write, &error) != STATUS_OK) {
+		fault = &error;
+	}
+	if (fault != NULL) {
+		status = rpc_status_of_error(arena, fault);
+		id = resource_verb_of(method->action) == RESOURCE_CREATE ? -1 : item->id;
+	}
+	row = resource_answer(method->bound, item->row, id, arena);
+	memcpy((char *)result + method->result_status->offset, &status, sizeof(status));
+	memcpy((char *)result + method->result_row->offset, &row, sizeof(row));
+	return row == NULL || (fault != NULL && status == NULL) ? NULL : result;
+}
+
+static const ProtobufCMessage *
+resource_job_answer_many(const struct resource_job *job, struct arena *arena)
+{
+	ProtobufCMessage *response = resource_message_new(job->method->output, arena);
+	ProtobufCMessage **results = arena_calloc(arena, job->item_count, sizeof(*results));
+
+	if (response == NULL || results == NULL) {
+		return NULL;
+	}
+	for (size_t i = 0; i < job->item_count; i++) {
+		results[i] = resource_item_result(job, &job->items[i], arena);
+		if (results[i] == NULL) {
+			return NULL;
+		}
+	}
+	resource_field_set_list(response, job->method->results, results, job->item_count);
+	return response;
+}
+
+static const ProtobufCMessage *
+resource_job_answer_one(const struct resource_job *job, struct arena *arena)
+{
+	if (job->method->action == RESOURCE_DELETE_ONE) {
+		return resource_message_new(job->method->output, arena);
+	}
+	return resource_answer(job->method->bound, job->items[0].row, job->writes[0].id, arena);
+}
+
+const ProtobufCMessage *
+resource_job_answer(const struct resource_job *job, struct arena *arena, struct error *error)
+{
+	bool bulk = resource_is_bulk(job->method->action);
+	const ProtobufCMessage *answer;
+
+	if (!bulk &&
+	    resource_outcome_error(job->method->bound, &job->writes[0], error) != STATUS_OK) {
+		return NULL;
+	}
+	answer = bulk ? resource_job_answer_many(job, arena) : resource_job_answer_one(job, arena);
+	if (answer == NULL) {
+		error_set(error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
+		    "the request was done, but there is no memory for its answer");
+	}
+	return answer;
+}
