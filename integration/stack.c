@@ -89,13 +89,19 @@ stack_store_args(struct stack *stack, struct stack_command *command)
 	stack_arg(command, "--db-connect-timeout-ms=20000"); /* tests share processors */
 }
 
+static const char *
+stack_service(const struct stack *stack)
+{
+	return stack->service == NULL ? "accountd" : stack->service;
+}
+
 void
 stack_migrate(struct stack *stack)
 {
 	struct stack_command command = {0};
 	char out[8192];
 
-	command.argv[command.argc++] = process_program("accountd");
+	command.argv[command.argc++] = process_program(stack_service(stack));
 	command.argv[command.argc++] = "migrate";
 	stack_store_args(stack, &command);
 	if (process_run(command.argv, out, sizeof(out)) != 0) {
@@ -121,14 +127,16 @@ stack_start_accountd(struct stack *stack, unsigned index)
 	char log[PATH_MAX + 32];
 	char url[STACK_URL_MAX];
 
-	snprintf(program, sizeof(program), "%s", process_program("accountd"));
+	snprintf(program, sizeof(program), "%s", process_program(stack_service(stack)));
 	stack_args(&command, stack->accountd_wrapper);
 	command.argv[command.argc++] = program;
 	stack_accountd_url(stack, index, url);
 	stack_arg(&command, "--listen=%s", url);
 	stack_store_args(stack, &command);
-	command.argv[command.argc++] = "--hash-mem-kib=8";
-	command.argv[command.argc++] = "--hash-passes=1";
+	if (stack->service == NULL) {
+		command.argv[command.argc++] = "--hash-mem-kib=8";
+		command.argv[command.argc++] = "--hash-passes=1";
+	}
 	stack_args(&command, stack->accountd_flags);
 	snprintf(log, sizeof(log), "%s/accountd%u.log", stack->dir, index);
 	process_start(&stack->accountd[index], command.argv, log);
@@ -231,7 +239,7 @@ stack_start(struct stack *stack)
 	stack->port = process_free_port();
 	snprintf(stack->url, sizeof(stack->url), "http://127.0.0.1:%u", stack->port);
 	stack_start_gatewayd(stack);
-	stack_await(stack, "/accountdhealth", 200);
+	stack_await(stack, stack->await == NULL ? "/accountdhealth" : stack->await, 200);
 }
 
 /* cmocka does not count what fails in the teardown of a group, where stacks are stopped. */

@@ -25,6 +25,8 @@ enum stack_store {
 struct stack {
 	/* Set before stack_start; the rest belongs to the stack. */
 	enum stack_store store;
+	const char *service; /* what is started as accountd; NULL: accountd */
+	const char *await; /* the path that answers 200 when all is ready; NULL: /accountdhealth */
 	unsigned accountd_count;                     /* 0 means 1 */
 	const char *accountd_flags[STACK_FLAGS_MAX]; /* added to its own, NULL-terminated */
 	const char *gatewayd_flags[STACK_FLAGS_MAX];
