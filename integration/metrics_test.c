@@ -27,9 +27,9 @@
 	"_call_duration_seconds_count{method=\"account.v1.UserService/" method "\",code=\"" code   \
 	"\"}"
 #define BACKEND "{backend=\"default\"}"
-#define STORE(operation)                                                                           \
-	"mockvideo_store_operation_duration_seconds_count{operation=\"" operation                  \
-	"\",result=\"OK\"}"
+#define STORE(resource, operation)                                                                 \
+	"mockvideo_store_operation_duration_seconds_count{resource=\"" resource                    \
+	"\",operation=\"" operation "\",result=\"OK\"}"
 
 static struct stack stack = {.store = STACK_MYSQL};
 static char admin_flags[2][64];
@@ -102,10 +102,11 @@ requests_and_calls_are_counted_by_what_they_were(void **state)
 	    {false, CALL("server", "GetUser", "NOT_FOUND"), 1, 0},
 	    {false, CALL("server", "CreateUser", "OK"), 1, 0},
 	    {false, CALL("server", "ListUsers", "OK"), 1, 0},
-	    {false, STORE("get"), 3, 0},
-	    {false, STORE("create"), 1, 0},
-	    {false, STORE("list"), 1, 0},
-	    {false, "mockvideo_store_operation_calls_sum{operation=\"get\"}", 3, 0},
+	    {false, STORE("user", "get"), 3, 0},
+	    {false, STORE("user", "create"), 1, 0},
+	    {false, STORE("user", "list"), 1, 0},
+	    {false, "mockvideo_store_operation_calls_sum{resource=\"user\",operation=\"get\"}", 3,
+		0},
 	    {false, "mockvideo_rpc_server_queue_seconds_count{kind=\"get\"}", 3, 0},
 	    {false, "mockvideo_rpc_server_queue_seconds_count{kind=\"write\"}", 1, 0},
 	    {false, "mockvideo_hash_duration_seconds_count", 1, 0},
@@ -139,10 +140,12 @@ static void
 writes_are_counted_by_their_kind_and_bulks_as_one_call(void **state)
 {
 	struct growth rows[] = {
-	    {false, STORE("create"), 1, 0},
-	    {false, STORE("delete"), 1, 0},
-	    {false, "mockvideo_store_operation_calls_count{operation=\"create\"}", 1, 0},
-	    {false, "mockvideo_store_operation_calls_sum{operation=\"create\"}", 1, 0},
+	    {false, STORE("user", "create"), 1, 0},
+	    {false, STORE("user", "delete"), 1, 0},
+	    {false, "mockvideo_store_operation_calls_count{resource=\"user\",operation=\"create\"}",
+		1, 0},
+	    {false, "mockvideo_store_operation_calls_sum{resource=\"user\",operation=\"create\"}",
+		1, 0},
 	    {false, "mockvideo_hash_duration_seconds_count", 2, 0},
 	    {false, "mockvideo_rpc_server_queue_seconds_count{kind=\"bulk\"}", 1, 0},
 	};
@@ -171,7 +174,7 @@ what_was_done_together_adds_up(void **state)
 		    scrape_value(gateway, "mockvideo_rpc_client_messages_total" BACKEND));
 	assert_true(scrape_value(accountd, "mockvideo_store_up") == 1);
 	assert_true(scrape_value(accountd, "mockvideo_store_connections{state=\"idle\"}") >= 1);
-	assert_true(scrape_value(accountd, STORE("check")) >= 1);
+	assert_true(scrape_value(accountd, STORE("none", "check")) >= 1);
 }
 
 static void *
@@ -222,7 +225,8 @@ create_one(void *closure)
 
 #define UNKNOWN_CALLS                                                                              \
 	"mockvideo_rpc_client_outcome_unknown_total{method=\"account.v1.UserService/CreateUser\"}"
-#define UNKNOWN_WRITES "mockvideo_store_outcome_unknown_total{operation=\"create\"}"
+#define UNKNOWN_WRITES                                                                             \
+	"mockvideo_store_outcome_unknown_total{resource=\"user\",operation=\"create\"}"
 
 static void
 a_call_that_is_lost_with_its_service_is_counted_as_unknown(void **state)

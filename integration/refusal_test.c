@@ -102,7 +102,9 @@ check_refused(const char *cause, const char *words, long mark, long gateway_mark
 	assert_true(scrape_value(admin, "mockvideo_store_writable") == 0);
 	assert_true(scrape_value(admin, "mockvideo_store_up") == 1);
 	snprintf(text, sizeof(text),
-	    "mockvideo_store_unavailable_total{operation=\"create\",cause=\"%s\"}", cause);
+	    "mockvideo_store_unavailable_total{resource=\"user\",operation=\"create\",cause=\"%"
+	    "s\"}",
+	    cause);
 	assert_true(scrape_value(admin, text) >= 1);
 }
 

@@ -84,7 +84,7 @@ put_run(struct service_worker *worker, struct rpc_call **calls, size_t count)
 		assert_ptr_equal(service_call_closure(calls[i]), closure);
 	}
 	note(closure[0]);
-	service_share(service_worker_process(worker), "film", RESOURCE_OPERATION_CREATE, count);
+	service_share(service_worker_process(worker), closure, RESOURCE_OPERATION_CREATE, count);
 	snprintf(text, sizeof(text), "%s%zu", closure, count);
 	answer(calls, count, text);
 }
@@ -131,6 +131,7 @@ film_open(struct service_process *process, struct error *error)
 	assert_null(service_series(process, 0, NULL));
 	assert_true(service_add_methods(process, more_methods, 3));
 	assert_true(service_add_resource(process, film, 1U << RESOURCE_OPERATION_CREATE));
+	assert_true(service_add_resource(process, genre, 1U << RESOURCE_OPERATION_CREATE));
 	assert_true(service_add_checks(process, &checks));
 	service_set_state(process, film);
 	return STATUS_OK;
@@ -307,8 +308,12 @@ calls_are_counted_by_method_and_resource(void **state)
 		      "FilmService/CreateGenre\",code=\"OK\"} 1\n");
 	expect_metric("mockvideo_rpc_server_call_duration_seconds_count{method=\"none\","
 		      "code=\"UNIMPLEMENTED\"} 1\n");
-	expect_metric("mockvideo_store_operation_calls_sum{operation=\"create\"} 3\n");
-	expect_metric("mockvideo_store_operation_calls_sum{operation=\"check\"} 1\n");
+	expect_metric("mockvideo_store_operation_calls_sum{resource=\"film\","
+		      "operation=\"create\"} 2\n");
+	expect_metric("mockvideo_store_operation_calls_sum{resource=\"genre\","
+		      "operation=\"create\"} 1\n");
+	expect_metric(
+	    "mockvideo_store_operation_calls_sum{resource=\"none\",operation=\"check\"} 1\n");
 	expect_metric("film_seats_total 42\n");
 	service_fixture_close(&at);
 }

@@ -16,6 +16,9 @@
 
 #define SERVICE_CODES (STATUS_UNAUTHENTICATED + 1)
 
+/* The label of operations with no resource. */
+#define SERVICE_RESOURCE_NONE "none"
+
 /* Operations whose outcome can be unknown. */
 #define SERVICE_WRITES                                                                             \
 	(1U << RESOURCE_OPERATION_CREATE | 1U << RESOURCE_OPERATION_REPLACE |                      \
@@ -36,7 +39,7 @@ struct service_method_series {
 
 /* The series of operations with a resource. */
 struct service_resource_series {
-	const char *name; /* "": of no resource */
+	const char *name;
 	struct metric_series *calls[RESOURCE_OPERATION_COUNT];
 	struct metric_series *unknown[RESOURCE_OPERATION_COUNT]; /* of writes */
 	_Atomic(struct metric_series *) ns[RESOURCE_OPERATION_COUNT][SERVICE_CODES];
@@ -99,7 +102,8 @@ service_telemetry_unavailable_series(struct service_telemetry *telemetry,
 {
 	return service_telemetry_series(telemetry, &resource->unavailable[operation][cause],
 	    SERVICE_METRIC_STORE_UNAVAILABLE,
-	    (const char *[]){service_operation_names[operation], sql_cause_name(cause)});
+	    (const char *[]){
+		resource->name, service_operation_names[operation], sql_cause_name(cause)});
 }
 
 /*
@@ -119,11 +123,11 @@ service_telemetry_unavailable(struct service_telemetry *telemetry,
 	    log_limit_pass(
 		&telemetry->unavailable_limit[ended->cause], clock_now_ns(), &left_out)) {
 		log_error("the store did not take an operation", ended->error,
-		    (const struct log_field[]){
+		    (const struct log_field[]){LOG_STR("resource", resource->name),
 			LOG_STR("operation", service_operation_names[ended->operation]),
 			LOG_STR("cause", sql_cause_name(ended->cause)),
 			LOG_INT("leftOut", (int64_t)left_out)},
-		    3);
+		    4);
 	}
 }
 
@@ -140,7 +144,7 @@ service_telemetry_operation(void *closure, const struct sql_ended *ended)
 	assert(operation < RESOURCE_OPERATION_COUNT);
 	metric_observe(service_telemetry_series(telemetry, &resource->ns[operation][its],
 			   SERVICE_METRIC_STORE_DURATION,
-			   (const char *[]){service_operation_names[operation],
+			   (const char *[]){resource->name, service_operation_names[operation],
 			       status_name((enum status_code)its)}),
 	    ended->took_ns);
 	if (ended->cause != SQL_CAUSE_NONE) {
@@ -266,17 +270,17 @@ static void
 service_telemetry_make_resource(struct service_telemetry *telemetry,
     struct service_resource_series *resource, unsigned operation)
 {
-	const char *const *name = &service_operation_names[operation];
+	const char *labels[] = {resource->name, service_operation_names[operation]};
 
 	resource->calls[operation] =
-	    metric_series(telemetry->set, SERVICE_METRIC_STORE_CALLS, name);
+	    metric_series(telemetry->set, SERVICE_METRIC_STORE_CALLS, labels);
 	for (unsigned cause = SQL_CAUSE_AWAY; cause < SQL_CAUSE_FAILED; cause++) {
 		service_telemetry_unavailable_series(
 		    telemetry, resource, operation, (enum sql_cause)cause);
 	}
 	if ((SERVICE_WRITES & 1U << operation) != 0) {
 		resource->unknown[operation] =
-		    metric_series(telemetry->set, SERVICE_METRIC_STORE_UNKNOWN, name);
+		    metric_series(telemetry->set, SERVICE_METRIC_STORE_UNKNOWN, labels);
 	}
 }
 
@@ -328,7 +332,7 @@ service_telemetry_init(
 	    (telemetry->own == NULL && options->own_row_count > 0)) {
 		return false;
 	}
-	telemetry->resources[0].name = "";
+	telemetry->resources[0].name = SERVICE_RESOURCE_NONE;
 	for (size_t i = 1; i < telemetry->resource_count; i++) {
 		telemetry->resources[i].name = options->resources[i - 1].name;
 	}
