@@ -18,11 +18,30 @@
 #include "services/accountd/accountd_metric.h"
 #include "tests/golden.h"
 
+/* The services, in the order of their sections. */
+static const struct {
+	const char *name;
+	const struct service_conf_own *conf;
+} services[] = {
+    {"accountd", &accountd_conf_own},
+    /* tools/new-service: a row for each */
+};
+
+static void
+print_service(const char *name, const struct service_conf_own *conf, FILE *out)
+{
+	const struct service service = {.conf = conf};
+	struct conf_program program = {.name = name};
+
+	fprintf(out, "\n## %s\n\n", name);
+	assert_true(service_conf_init(&program, &service));
+	conf_print_markdown(&program, out);
+	service_conf_fini(&program);
+}
+
 static void
 the_configuration_is_documented_as_it_is(void **state)
 {
-	const struct service service = {.conf = &accountd_conf_own};
-	struct conf_program accountd = {.name = "accountd"};
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
@@ -42,11 +61,11 @@ the_configuration_is_documented_as_it_is(void **state)
 	    "read, or a secret "
 	    "is missing, everything\nstays as it was and the log says why. A file that can be read "
 	    "only once, such as "
-	    "a pipe or `<(…)`, is not read again; its values\nstay.\n\n## accountd\n\n",
+	    "a pipe or `<(…)`, is not read again; its values\nstay.\n",
 	    out);
-	assert_true(service_conf_init(&accountd, &service));
-	conf_print_markdown(&accountd, out);
-	service_conf_fini(&accountd);
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		print_service(services[i].name, services[i].conf, out);
+	}
 	fputs("\n## gatewayd\n\n", out);
 	conf_print_markdown(&gw_program, out);
 	assert_int_equal(fclose(out), 0);

@@ -9,6 +9,7 @@ import re
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+GUIDE = "docs/new-service.md"
 
 
 class Command:
@@ -97,10 +98,10 @@ def commands_of_block(name, first, lines):
         yield command
 
 
-def commands():
-    """All commands of all documents, in their order."""
+def commands(names=None):
+    """All commands of some documents, in their order: of all but the guide, which new_service_test.py follows."""
     found = []
-    for name in documents():
+    for name in names or [name for name in documents() if name != GUIDE]:
         for language, first, lines in blocks(name):
             if language == "sh":
                 found += commands_of_block(name, first, lines)

@@ -279,5 +279,6 @@ def main():
     sys.exit(failed)
 
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
-main()
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    main()
