@@ -20,7 +20,7 @@
 
 /* A message that came; body and route are copies. */
 struct side_message {
-	struct rpc_conn *conn; /* acquired */
+	struct rpc_conn *conn; /* acquired; NULL when it came as the side was closed */
 	uint8_t route[36];
 	size_t route_len;
 	uint32_t id;
@@ -53,6 +53,7 @@ struct side {
 	char peer[160]; /* of the last fault */
 	atomic_ullong begun;
 	struct rpc_conn *conn; /* the last that was opened, acquired */
+	bool closing;          /* no more connections are acquired, so that the net can be closed */
 	struct side_message messages[SIDE_MESSAGES_MAX];
 	atomic_size_t count;
 };
