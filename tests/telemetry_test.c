@@ -18,6 +18,8 @@
 #include "common/telemetry/metric.h"
 #include "common/telemetry/telemetry.h"
 
+#define HEAP_BYTES 1000000
+
 static struct telemetry telemetry;
 
 static int
@@ -75,12 +77,22 @@ memory_and_time_are_those_of_the_process(void **state)
 	double now = (double)time(NULL);
 	double before = value_of("process_cpu_seconds_total");
 	double started = value_of("process_start_time_seconds");
+	void *allocated;
+	double heap;
 
 	(void)state;
 	assert_true(started > now - 300 && started < now + 2);
 	assert_true(value_of("process_resident_memory_bytes") > 100000);
 	assert_true(
 	    value_of("process_virtual_memory_bytes") >= value_of("process_resident_memory_bytes"));
+	heap = value_of("process_heap_bytes");
+	allocated = calloc(1, HEAP_BYTES);
+	assert_non_null(allocated);
+#if !defined(__SANITIZE_ADDRESS__) &&                                                              \
+    !defined(__SANITIZE_THREAD__) /* with allocators of their own */
+	assert_true(value_of("process_heap_bytes") >= heap + HEAP_BYTES);
+#endif
+	free(allocated);
 	while (value_of("process_cpu_seconds_total") <= before) {
 	}
 	assert_true(value_of("process_start_time_seconds") == started);

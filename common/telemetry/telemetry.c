@@ -1,6 +1,7 @@
 #include "common/telemetry/telemetry.h"
 
 #include <dirent.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@ enum telemetry_row {
 	TELEMETRY_CPU,
 	TELEMETRY_RESIDENT,
 	TELEMETRY_VIRTUAL,
+	TELEMETRY_HEAP,
 	TELEMETRY_OPEN_FDS,
 	TELEMETRY_MAX_FDS,
 	TELEMETRY_START_TIME,
@@ -46,6 +48,10 @@ const struct metric_row telemetry_rows[TELEMETRY_ROW_COUNT] = {
     [TELEMETRY_VIRTUAL] = {.name = "process_virtual_memory_bytes",
 	.type = METRIC_GAUGE,
 	.help = "Virtual memory of the process."},
+    [TELEMETRY_HEAP] = {.name = "process_heap_bytes",
+	.type = METRIC_GAUGE,
+	.help = "Memory that is allocated and not freed. What was freed remains resident for a "
+		"while."},
     [TELEMETRY_OPEN_FDS] = {.name = "process_open_fds",
 	.type = METRIC_GAUGE,
 	.help = "Number of open file descriptors."},
@@ -107,6 +113,7 @@ telemetry_read(const char *path, char *text, int size)
 static void
 telemetry_tell_memory(struct metric_scrape *scrape)
 {
+	const struct mallinfo2 heap = mallinfo2();
 	double page = (double)sysconf(_SC_PAGESIZE);
 	unsigned long resident;
 	unsigned long virtual;
@@ -117,6 +124,7 @@ telemetry_tell_memory(struct metric_scrape *scrape)
 		metric_put(scrape, TELEMETRY_VIRTUAL, (double)virtual * page, NULL);
 		metric_put(scrape, TELEMETRY_RESIDENT, (double)resident * page, NULL);
 	}
+	metric_put(scrape, TELEMETRY_HEAP, (double)(heap.uordblks + heap.hblkhd), NULL);
 }
 
 /* Unix time of the machine's start, reckoned once: two clocks never agree to the nanosecond twice. */
