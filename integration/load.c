@@ -200,7 +200,7 @@ load_run(void *closure)
 
 		if (i % LOAD_MIX == 0) {
 			load_create(client);
-		} else if (i % 2 == 1 && i % LOAD_MIX != 1) {
+		} else if (i % 2 == 1 && i % LOAD_MIX != 1 && !client->load->without_replaces) {
 			load_replace(client, index);
 		} else {
 			load_read(client, &client->users[index]);
@@ -234,14 +234,15 @@ load_client_init(struct load_client *client, struct load *load, unsigned number)
 	}
 }
 
-struct load *
-load_start(const char *url, unsigned clients)
+static struct load *
+load_begin(const char *url, unsigned clients, bool without_replaces)
 {
 	static unsigned loads;
 	struct load *load = calloc(1, sizeof(*load));
 
 	assert_non_null(load);
 	load->number = ++loads;
+	load->without_replaces = without_replaces;
 	load->clients = calloc(clients, sizeof(*load->clients));
 	assert_non_null(load->clients);
 	snprintf(load->url, sizeof(load->url), "%s", url);
@@ -255,6 +256,18 @@ load_start(const char *url, unsigned clients)
 		assert_int_equal(pthread_create(&client->thread, NULL, load_run, client), 0);
 	}
 	return load;
+}
+
+struct load *
+load_start(const char *url, unsigned clients)
+{
+	return load_begin(url, clients, false);
+}
+
+struct load *
+load_start_without_replaces(const char *url, unsigned clients)
+{
+	return load_begin(url, clients, true);
 }
 
 /* Waits until the counter is at target. */

@@ -36,6 +36,12 @@ struct load_failure {
 /* Creates the clients' users and starts that many threads. */
 struct load *load_start(const char *url, unsigned clients);
 
+/*
+ * The same, but reads stand for replaces, which may be executed twice when a
+ * connection is lost and the service lives on: the second time after the next.
+ */
+struct load *load_start_without_replaces(const char *url, unsigned clients);
+
 /* Waits for so many more requests that succeed; fails the test after 30 s. */
 void load_await(struct load *load, unsigned successes);
 

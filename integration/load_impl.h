@@ -45,6 +45,7 @@ struct load {
 	char url[128];
 	unsigned number; /* of this load among those of the program */
 	unsigned client_count;
+	bool without_replaces;
 	struct load_client *clients;
 	atomic_bool stopping;
 	bool stopped;

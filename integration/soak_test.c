@@ -109,7 +109,7 @@ check_load(void)
 	load_check(load);
 }
 
-/* Requests of all kinds, while connections are cut, for so long. */
+/* Reads and creates, while connections are cut, for so long. */
 static void
 soak(double seconds)
 {
@@ -117,7 +117,7 @@ soak(double seconds)
 	unsigned cuts = count_cuts();
 	unsigned turn = 0;
 
-	load = load_start(stack.url, CLIENTS);
+	load = load_start_without_replaces(stack.url, CLIENTS);
 	while (clock_now_ns() < end_ns) {
 		take_turn(turn++);
 		load_await(load, TURN);
@@ -218,7 +218,7 @@ static void
 programs_end_at_once_while_connections_are_cut(void **state)
 {
 	(void)state;
-	load = load_start(stack.url, CLIENTS);
+	load = load_start_without_replaces(stack.url, CLIENTS);
 	set_proxies(PROXY_CHOP);
 	load_await(load, 100);
 	expect_exit(&accountd);
