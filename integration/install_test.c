@@ -148,7 +148,8 @@ the_library_defines_no_name_but_its_own(void **state)
  * Prints each name that the program $0 defines dynamically and that one of its
  * libraries defines too: the program's takes its place in the whole process.
  * Data of a library that the linker copies into the program are not meant, and
- * neither are names that the linker gives to every file. $1: folder for files.
+ * neither are names that the linker gives to every file, and one by which a
+ * program tells the sanitizers what it wants. $1: folder for files.
  */
 static const char interposes[] =
     "ldd \"$0\" | awk '$3 ~ /^\\// { print $3 }' >\"$1/libraries\"\n"
@@ -161,7 +162,8 @@ static const char interposes[] =
     "readelf --relocs --wide \"$0\" | awk '$3 ~ /_COPY$/ { print $1 }' >\"$1/copied\"\n"
     "nm -D --defined-only \"$0\" | awk 'FILENAME != \"-\" { copied[$1] = 1; next }\n"
     "	{ sub(/@.*/, \"\", $3) }\n"
-    "	!($1 in copied) && $3 !~ /^(_init|_fini|_end|_edata|__bss_start|data_start)$/ { print $3 "
+    "	!($1 in copied) && $3 !~ "
+    "/^(_init|_fini|_end|_edata|__bss_start|data_start|__lsan_default_options)$/ { print $3 "
     "}' \\\n"
     "	\"$1/copied\" - | sort -u | comm -12 - \"$1/theirs\"\n";
 
