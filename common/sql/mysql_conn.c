@@ -145,12 +145,24 @@ mysql_conn_close(struct mysql_conn *conn)
 	conn->packet_max = 0;
 }
 
+/* The server may be at work on a statement still, for nobody. */
+static void
+mysql_conn_abandon(const struct mysql_conn *conn)
+{
+	if (conn->target->kill != NULL && conn->mysql != NULL && conn->place.identity[0] != '\0') {
+		mysql_kill_ask(conn->target->kill, &conn->place, mysql_thread_id(conn->mysql));
+	}
+}
+
 enum sql_end
 mysql_conn_fail(struct mysql_conn *conn, unsigned number, const char *text)
 {
 	enum sql_end end = conn->timed_out ? SQL_TIMEOUT : mysql_end_of(number);
 
 	mysql_conn_note(conn, number, text);
+	if (conn->timed_out) {
+		mysql_conn_abandon(conn);
+	}
 	if (end == SQL_REFUSED) {
 		conn->host_at++;
 	}
@@ -160,15 +172,20 @@ mysql_conn_fail(struct mysql_conn *conn, unsigned number, const char *text)
 	return end;
 }
 
-/* A connection that could not be set up is none. */
+/* Connects to a numeric address. A connection that could not be set up is none. */
 static bool
-mysql_conn_set_up(struct mysql_conn *conn)
+mysql_conn_try_address(struct mysql_conn *conn, unsigned host, const char *address, unsigned port)
 {
-	if (mysql_session_set_up(conn) == SQL_OK) {
-		return true;
+	conn->place = (struct mysql_place){.host = host, .port = port};
+	snprintf(conn->place.address, sizeof(conn->place.address), "%s", address);
+	if (!mysql_connect(conn, mysql_hosts_name(conn->target->hosts, host), address, port)) {
+		return false;
 	}
-	mysql_conn_close(conn);
-	return false;
+	if (mysql_session_set_up(conn) != SQL_OK) {
+		mysql_conn_close(conn);
+		return false;
+	}
+	return true;
 }
 
 /* Tries each address of one host, until limit_ns. */
@@ -185,9 +202,7 @@ mysql_conn_try_host(struct mysql_conn *conn, unsigned index, int64_t limit_ns)
 		mysql_conn_note(conn, CR_UNKNOWN_HOST, addresses.why);
 	}
 	for (unsigned i = 0; i < addresses.count && !ok && !conn->timed_out; i++) {
-		ok = mysql_connect(conn, mysql_hosts_name(conn->target->hosts, index),
-			 addresses.text[i], addresses.port) &&
-		     mysql_conn_set_up(conn);
+		ok = mysql_conn_try_address(conn, index, addresses.text[i], addresses.port);
 	}
 	conn->deadline_ns = deadline_ns;
 	conn->timed_out = false;
@@ -216,6 +231,23 @@ mysql_conn_connect_any(struct mysql_conn *conn)
 	}
 	conn->host_at = first;
 	return clock_left_ms(conn->deadline_ns) == 0 ? SQL_TIMEOUT : SQL_UNREACHABLE;
+}
+
+enum sql_end
+mysql_conn_open_at(struct mysql_conn *conn, const struct mysql_place *place, int64_t deadline_ns)
+{
+	conn->deadline_ns = deadline_ns;
+	conn->timed_out = false;
+	mysql_conn_note(conn, 0, "");
+	if (!mysql_conn_try_address(conn, place->host, place->address, place->port)) {
+		return SQL_UNREACHABLE;
+	}
+	if (strcmp(conn->place.identity, place->identity) != 0) {
+		mysql_conn_note(conn, 0, "another server has the address");
+		mysql_conn_close(conn);
+		return SQL_FAILED;
+	}
+	return SQL_OK;
 }
 
 /* Between statements the server has nothing to say: if there is something, it is the end. */

@@ -4,7 +4,8 @@
  *
  * A connection that breaks, or whose deadline passes while a statement runs, is
  * closed at once, so that no statement runs on a connection in an unknown
- * state; mysql_conn_open reopens it. A connection belongs to one thread at a
+ * state; mysql_conn_open reopens it. In the second case the server is told to
+ * end the statement; see mysql_kill.h. A connection belongs to one thread at a
  * time.
  */
 #ifndef COMMON_SQL_MYSQL_CONN_H
@@ -18,7 +19,9 @@
 
 struct mysql_conn;
 struct mysql_hosts;
+struct mysql_kill;
 struct mysql_login;
+struct mysql_place;
 struct mysql_tls;
 
 /* Where to connect to; must outlive the connection. */
@@ -28,6 +31,7 @@ struct mysql_target {
 	struct mysql_login *login; /* read for each connection */
 	const struct mysql_tls *tls;
 	uint32_t connect_timeout_ms;
+	struct mysql_kill *kill; /* ends statements that are cut off; or NULL */
 };
 
 /* A row; integers are decimal text, SQL's NULL is NULL. Valid until the next call. */
@@ -48,6 +52,13 @@ void mysql_conn_free(struct mysql_conn **conn);
  * mysql_conn_open.
  */
 enum sql_end mysql_conn_open(struct mysql_conn *conn, int64_t deadline_ns);
+
+/*
+ * Connects to that very server and no other, on a closed connection; also as
+ * mysql_conn_open. SQL_FAILED: another one has its address.
+ */
+enum sql_end mysql_conn_open_at(
+    struct mysql_conn *conn, const struct mysql_place *place, int64_t deadline_ns);
 
 /* Closes the connection. The next mysql_conn_open connects again. */
 void mysql_conn_close(struct mysql_conn *conn);

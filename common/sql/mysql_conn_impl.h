@@ -11,6 +11,7 @@
 
 #include "common/base/buf.h"
 #include "common/sql/mysql_conn.h"
+#include "common/sql/mysql_kill.h"
 #include "common/sql/mysql_tls.h"
 
 #define MYSQL_CELL_BYTES 4096
@@ -18,8 +19,9 @@
 
 struct mysql_conn {
 	const struct mysql_target *target;
-	unsigned host_at; /* the host that is connected, or will be tried next */
-	MYSQL *mysql;     /* NULL: closed */
+	unsigned host_at;         /* the host that is connected, or will be tried next */
+	MYSQL *mysql;             /* NULL: closed */
+	struct mysql_place place; /* the server that is connected */
 	int64_t deadline_ns;
 	bool timed_out;
 	bool sent;

@@ -1,5 +1,6 @@
 /* What a connection sets for itself, and what it must know of its server. */
 #include <mysqld_error.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,7 +80,8 @@ static const char *const mysql_session_rows[] = {"SET SESSION autocommit = 1",
 
 static const char mysql_session_facts[] =
     "SHOW SESSION VARIABLES WHERE Variable_name IN"
-    " ('auto_increment_increment', 'max_allowed_packet', 'wsrep_on')";
+    " ('auto_increment_increment', 'max_allowed_packet', 'wsrep_on',"
+    " 'hostname', 'port', 'server_id', 'server_uid', 'server_uuid')";
 
 /* One by one: what a server has no variable for, it does not do. */
 static enum sql_end
@@ -112,6 +114,16 @@ mysql_session_set(struct mysql_conn *conn)
 		   : end;
 }
 
+/* Variables come in the same order each time, so that equal servers' are equal. */
+static void
+mysql_session_note_identity(struct mysql_place *place, const struct mysql_row *row)
+{
+	size_t len = strlen(place->identity);
+
+	snprintf(place->identity + len, sizeof(place->identity) - len, "%s=%s ", row->text[0],
+	    row->text[1]);
+}
+
 static void
 mysql_session_note_fact(struct mysql_conn *conn, const struct mysql_row *row)
 {
@@ -124,6 +136,8 @@ mysql_session_note_fact(struct mysql_conn *conn, const struct mysql_row *row)
 		conn->packet_max = strtoull(row->text[1], NULL, 10);
 	} else if (strcmp(row->text[0], "wsrep_on") == 0) {
 		conn->id_step_varies = strcmp(row->text[1], "ON") == 0;
+	} else {
+		mysql_session_note_identity(&conn->place, row);
 	}
 }
 
@@ -135,6 +149,7 @@ mysql_session_set_up(struct mysql_conn *conn)
 
 	conn->id_step = conn->packet_max = 0;
 	conn->id_step_varies = false; /* no row: no Galera */
+	conn->place.identity[0] = '\0';
 	if (end == SQL_OK) {
 		end = mysql_conn_query(conn, mysql_session_facts, sizeof(mysql_session_facts) - 1);
 	}

@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/sql/mysql_hosts.h"
+#include "common/sql/mysql_kill.h"
 #include "common/sql/mysql_login.h"
 #include "common/sql/mysql_tls.h"
 
@@ -29,6 +30,7 @@ sql_mysql_close(struct sql_db *base)
 {
 	struct sql_mysql *db = (struct sql_mysql *)base;
 
+	mysql_kill_free(&db->target.kill);
 	mysql_hosts_free(&db->hosts);
 	mysql_login_free(&db->login);
 	free(db->database);
@@ -95,6 +97,11 @@ sql_mysql_open(struct sql_db **out, const struct sql_options *options, struct er
 	    .connect_timeout_ms = options->connect_timeout_ms == 0 ? SQL_MYSQL_CONNECT_MS
 								   : options->connect_timeout_ms,
 	};
+	db->target.kill = mysql_kill_new(&db->target);
+	if (db->target.kill == NULL) {
+		sql_mysql_close(&db->base);
+		return sql_error_memory(error);
+	}
 	*out = &db->base;
 	return STATUS_OK;
 }
