@@ -12,7 +12,7 @@ See it come up, then test it:
 {{- if include "service.usesMysql" . }}
 {{- $pods := int (ternary .Values.autoscaling.maxReplicas .Values.replicaCount .Values.autoscaling.enabled) }}
 
-The database on {{ .Values.config.dbHost }} must allow {{ mul (add $pods 1) (add (int (default 4 .Values.config.storeWorkers)) 1) }} connections: {{ $pods }} pods and one more in an upgrade, each with storeWorkers + 1.
+The database on {{ .Values.config.dbHost }} must allow {{ mul (add $pods 1) (add (int (default 4 .Values.config.storeWorkers)) 2) }} connections: {{ $pods }} pods and one more in an upgrade, each with storeWorkers + 2.
 {{- if not .Values.migration.enabled }}
 migration.enabled is off: run `{{ .Chart.Name }} migrate` with the new image before each upgrade, or its pods refuse to start.
 {{- end }}
