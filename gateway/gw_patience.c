@@ -15,7 +15,7 @@ gw_patience_is_over(
 	int64_t most_ns = now_ns + gw_patience_to_read(GW_PATIENCE_HELD_MAX);
 	int64_t until_ns = patience->reading_until_ns;
 
-	if (taken > patience->taken || !waits) {
+	if (taken > patience->taken || !waits || until_ns == 0) {
 		uint64_t more = taken > patience->taken ? taken - patience->taken : 0;
 
 		until_ns = until_ns < now_ns ? now_ns : until_ns;

@@ -35,6 +35,15 @@ who_never_took_anything_has_the_timeout(void **state)
 }
 
 static void
+who_is_waited_for_from_the_beginning_has_it_too(void **state)
+{
+	struct gw_patience patience = {0};
+
+	(void)state;
+	assert_int_equal(ends_after(&patience, 0, 100), 31);
+}
+
+static void
 who_took_something_has_the_time_to_read_it_besides(void **state)
 {
 	struct gw_patience patience = {0};
@@ -84,6 +93,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(who_never_took_anything_has_the_timeout),
+	    cmocka_unit_test(who_is_waited_for_from_the_beginning_has_it_too),
 	    cmocka_unit_test(who_took_something_has_the_time_to_read_it_besides),
 	    cmocka_unit_test(no_more_than_a_system_holds_counts),
 	    cmocka_unit_test(who_reads_slowly_is_never_given_up),
