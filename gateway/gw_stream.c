@@ -59,7 +59,7 @@ gw_stream_read(nghttp2_session *session, int32_t id, uint8_t *to, size_t len, ui
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 		return (ssize_t)copied;
 	}
-	if (stream->waiting == 0) {
+	if (stream->waiting == 0 && !stream->asked) {
 		gw_http2_taken(stream->http2, stream);
 	}
 	return copied > 0 ? (ssize_t)copied : NGHTTP2_ERR_DEFERRED;
@@ -113,6 +113,7 @@ gw_stream_send(
 	struct gw_stream *stream = H2O_STRUCT_FROM_MEMBER(struct gw_stream, ostream, ostream);
 
 	stream->send_state = state;
+	stream->asked = false;
 	stream->bufs.size = 0;
 	stream->next = 0;
 	stream->waiting = 0;
@@ -138,6 +139,7 @@ gw_stream_send(
 void
 gw_stream_proceed(struct gw_stream *stream)
 {
+	stream->asked = true;
 	h2o_proceed_response(&stream->req);
 }
 

@@ -52,6 +52,7 @@ struct gw_stream {
 	h2o_send_state_t send_state;
 	bool begun;                  /* nghttp2 has its head */
 	bool taken;                  /* it is in http2->taken */
+	bool asked;                  /* more bytes were asked for, and have not come yet */
 	bool reset;                  /* by us, because its client was too slow */
 	struct gw_patience patience; /* for the client to take waiting bytes */
 
