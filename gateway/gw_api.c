@@ -1,6 +1,7 @@
 #include "gateway/gw_api.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/conf/conf.h"
@@ -63,6 +64,22 @@ gw_api_read_limits(struct gw_api *api, const struct conf *conf)
 	api->access_log = conf_bool(conf, GW_ACCESS_LOG);
 }
 
+static enum status_code
+gw_api_open_budgets(struct gw_api *api, const struct conf *conf, struct error *error)
+{
+	api->budgets = calloc(GW_BUDGET_COUNT, sizeof(*api->budgets));
+	if (api->budgets == NULL) {
+		return error_set(
+		    error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory");
+	}
+	gw_budget_init(&api->budgets[GW_BUDGET_REQUESTS],
+	    (size_t)conf_int(conf, GW_REQUESTS_MAX_BYTES), SIZE_MAX);
+	gw_budget_init(&api->budgets[GW_BUDGET_ANSWERS],
+	    (size_t)conf_int(conf, GW_ANSWERS_MAX_BYTES),
+	    (size_t)conf_int(conf, GW_ANSWERS_PER_CONNECTION_MAX_BYTES));
+	return STATUS_OK;
+}
+
 /* The packages of rules must be somebody's, or else they are for nothing. */
 static enum status_code
 gw_api_check_rules(const struct gw_api *api, struct error *error)
@@ -96,6 +113,9 @@ gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
 	}
 	if (status == STATUS_OK) {
 		status = gw_api_check_rules(api, error);
+	}
+	if (status == STATUS_OK) {
+		status = gw_api_open_budgets(api, conf, error);
 	}
 	if (status == STATUS_OK) {
 		status = gw_api_open_tls(api, conf, error);
@@ -139,4 +159,6 @@ gw_api_close(struct gw_api *api)
 	gw_backends_free(&api->backends);
 	gw_rules_fini(&api->rules);
 	rpc_tls_close(&api->tls);
+	free(api->budgets);
+	api->budgets = NULL;
 }

@@ -12,6 +12,7 @@
 
 #include "common/base/status.h"
 #include "gateway/gw_backend.h"
+#include "gateway/gw_budget.h"
 #include "gateway/gw_rules.h"
 #include "gateway/route/route.h"
 
@@ -30,6 +31,7 @@ struct gw_api {
 	size_t bulk_max_items;
 	size_t head_max_bytes;
 	bool access_log;
+	struct gw_budget *budgets; /* GW_BUDGET_COUNT; the one thing here that changes */
 };
 
 /*

@@ -71,6 +71,22 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
 	"Maximum number of sub-requests in a bulk request.", NULL},
     [GW_HEAD_MAX_BYTES] = {"headMaxBytes", CONF_INT, 0, 1024, 409600, "65536", "bytes",
 	"Maximum size of the request line and headers of a request.", NULL},
+    [GW_REQUESTS_MAX_BYTES] = {"requestsMaxBytes", CONF_INT, 0, 1048576, 1099511627776, "75497472",
+	"bytes",
+	"Maximum memory of all requests that arrive or are being answered; further ones are "
+	"answered 429. A connection may hold at most as much as is left for all others.",
+	NULL},
+    [GW_ANSWERS_MAX_BYTES] = {"answersMaxBytes", CONF_INT, 0, 1048576, 1099511627776, "50331648",
+	"bytes",
+	"Maximum memory of answers that clients have not read. Beyond it lists and bulks wait, or "
+	"are answered 429 after requestTimeoutMs, and connections whose clients read slowly are "
+	"cut. A connection may hold at most as much as is left for all others.",
+	NULL},
+    [GW_ANSWERS_PER_CONNECTION_MAX_BYTES] = {"answersPerConnectionMaxBytes", CONF_INT, 0, 65536,
+	1099511627776, "2097152", "bytes",
+	"Maximum memory of answers of one connection that its client has not read; further lists "
+	"and bulks of it wait. At most half of answersMaxBytes.",
+	NULL},
     [GW_HEADER_TIMEOUT_MS] = {"headerTimeoutMs", CONF_INT, 0, 1000, 3600000, "10000", "ms",
 	"Maximum time for the request line and headers of a request to arrive.", NULL},
     [GW_BODY_TIMEOUT_MS] = {"bodyTimeoutMs", CONF_INT, 0, 1000, 3600000, "60000", "ms",
@@ -211,11 +227,31 @@ gw_conf_check_listen(const struct conf *conf, struct error *error)
 		   error, "listen and adminListen are the same address: choose another port");
 }
 
+/* A connection may hold half of a budget: what it may send or wait for must fit in there. */
+static bool
+gw_conf_check_memory(const struct conf *conf, struct error *error)
+{
+	int64_t half =
+	    conf_int(conf, GW_REQUESTS_MAX_BYTES) / 2 - conf_int(conf, GW_HEAD_MAX_BYTES);
+
+	if (conf_int(conf, GW_BODY_MAX_BYTES) > half ||
+	    conf_int(conf, GW_BULK_BODY_MAX_BYTES) > half) {
+		return gw_conf_refuse(error,
+		    "requestsMaxBytes must be at least twice headMaxBytes with bodyMaxBytes, and "
+		    "with "
+		    "bulkBodyMaxBytes: otherwise no request could be as large");
+	}
+	return conf_int(conf, GW_ANSWERS_PER_CONNECTION_MAX_BYTES) <=
+		   conf_int(conf, GW_ANSWERS_MAX_BYTES) / 2 ||
+	       gw_conf_refuse(
+		   error, "answersMaxBytes must be at least twice answersPerConnectionMaxBytes");
+}
+
 static bool
 gw_conf_check(const struct conf *conf, struct error *error)
 {
 	return gw_conf_check_listen(conf, error) && gw_conf_check_tls(conf, error) &&
-	       gw_conf_check_backends(conf, error) &&
+	       gw_conf_check_backends(conf, error) && gw_conf_check_memory(conf, error) &&
 	       telemetry_check(conf_text(conf, GW_ADMIN_LISTEN), conf_text(conf, GW_OTLP_ENDPOINT),
 		   conf_text(conf, GW_TRACE_SAMPLE_RATIO), error);
 }

@@ -1,5 +1,6 @@
 #include "gateway/gw_conn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -74,12 +75,13 @@ gw_conn_closed(void *data)
 {
 	struct gw_conn *conn = data;
 
-	gw_intake_fini(&conn->intake);
+	gw_intake_fini(conn);
 	if (conn->linger_fd >= 0) {
 		gw_room_give(conn, 1);
 		gw_conn_begin_to_linger(conn);
 		return;
 	}
+	assert(conn->held[GW_BUDGET_REQUESTS] == 0 && conn->held[GW_BUDGET_ANSWERS] == 0);
 	TAILQ_REMOVE(&conn->loop->conns, conn, link);
 	gw_telemetry_connection(conn->loop->options.telemetry, -1);
 	rpc_peers_release(conn->loop->options.peers, &conn->peer);
@@ -234,6 +236,8 @@ gw_conn_open(struct gw_loop *loop, h2o_socket_t *sock)
 		return;
 	}
 	gw_intake_init(&conn->intake);
+	TAILQ_INIT(&conn->turns);
+	conn->slow_since_ns = clock_now_ns();
 	conn->connected_at = *h2o_get_timestamp(&loop->context, NULL, NULL);
 	conn->phase_since_ns = clock_now_ns();
 	TAILQ_INSERT_TAIL(&loop->conns, conn, link);

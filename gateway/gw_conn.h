@@ -12,10 +12,13 @@
 #ifndef GATEWAY_GW_CONN_H
 #define GATEWAY_GW_CONN_H
 
+#include "gateway/gw_api.h"
+#include "gateway/gw_budget.h"
 #include "gateway/gw_intake.h"
 #include "gateway/gw_loop.h"
 #include "gateway/gw_patience.h"
 #include "gateway/gw_telemetry.h"
+#include "gateway/gw_turn.h"
 #include "gateway/gw_watch.h"
 
 /* What a connection waits for from its client. */
@@ -45,6 +48,15 @@ struct gw_conn {
 	unsigned active;      /* requests that are being answered */
 	unsigned resets;      /* streams that ended before their answer, less those answered */
 	unsigned descriptors; /* that it has room for, see gw_room.h */
+
+	size_t held[GW_BUDGET_COUNT];     /* bytes of the budgets */
+	size_t unread;                    /* of answers: those that its client can read */
+	struct gw_turns turns;            /* requests that wait for room for their answers */
+	TAILQ_ENTRY(gw_conn) hungry_link; /* of loop->hungry, if there are any */
+	int64_t
+	    starved_ns; /* since when there has been no room for the first of them; 0: there is */
+	int64_t slow_since_ns; /* since when its client has read its answers slowly */
+	uint64_t slow_taken;   /* what it had taken then */
 
 	/* What the last sweep found, and since when it has found that. */
 	enum gw_conn_phase phase;
@@ -76,6 +88,13 @@ void gw_conn_stream_ended(struct gw_conn *conn);
  * and the client might never see the answer (RFC 9112 section 9.6).
  */
 void gw_conn_linger(struct gw_conn *conn);
+
+/* What it holds is taken from there. */
+static inline struct gw_budget *
+gw_conn_budget(const struct gw_conn *conn, enum gw_budget_what what)
+{
+	return &conn->loop->options.api->budgets[what];
+}
 
 /* Marks it as the most recently used connection of its loop. */
 void gw_conn_touch(struct gw_conn *conn);

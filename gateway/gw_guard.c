@@ -408,6 +408,11 @@ gw_guard_explain(const struct gw_guard *guard, struct error *error)
 		error_set(error, STATUS_INVALID_ARGUMENT, "UNKNOWN_EXPECTATION",
 		    "only 100-continue may be expected; leave the header Expect out");
 		return 417;
+	case GW_GUARD_REQUESTS_FULL:
+		error_set(error, STATUS_RESOURCE_EXHAUSTED, "REQUESTS_FULL",
+		    "requests that are not answered yet take all memory that they may, or that of "
+		    "one connection; try again later");
+		return 429;
 	case GW_GUARD_TOO_MANY_HEADERS:
 		error_set(error, STATUS_INVALID_ARGUMENT, "TOO_MANY_HEADERS",
 		    "the request has more than %d headers", GW_GUARD_HEADERS_MAX);

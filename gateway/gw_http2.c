@@ -220,6 +220,29 @@ gw_http2_settle(struct gw_http2 *http2)
 
 /* Reading and writing */
 
+/* What is written at once hardly counts; what the client does not read stays. */
+static void
+gw_http2_hold_out(struct gw_http2 *http2)
+{
+	if (http2->out.capacity > GW_BUDGET_SMALL) {
+		http2->out_held = http2->out.capacity;
+		gw_budget_add(gw_conn_budget(http2->conn, GW_BUDGET_ANSWERS),
+		    &http2->conn->held[GW_BUDGET_ANSWERS], http2->out_held);
+	}
+}
+
+static void
+gw_http2_free_out(struct gw_http2 *http2)
+{
+	buf_fini(&http2->out);
+	if (http2->out_held > 0) {
+		gw_budget_give(gw_conn_budget(http2->conn, GW_BUDGET_ANSWERS),
+		    &http2->conn->held[GW_BUDGET_ANSWERS], http2->out_held);
+		http2->out_held = 0;
+		http2->conn->loop->turns_due = true;
+	}
+}
+
 /* The connection is freed with its socket. */
 static void
 gw_http2_close(struct gw_http2 *http2)
@@ -234,7 +257,7 @@ gw_http2_close(struct gw_http2 *http2)
 	http2->conn->http2 = NULL;
 	nghttp2_session_del(http2->session);
 	h2o_timeout_unlink(&http2->wake);
-	buf_fini(&http2->out);
+	gw_http2_free_out(http2);
 	free(http2);
 	h2o_socket_close(sock);
 }
@@ -278,7 +301,7 @@ gw_http2_written(h2o_socket_t *sock, const char *err)
 	struct gw_http2 *http2 = conn->http2;
 
 	http2->writing = false;
-	buf_fini(&http2->out);
+	gw_http2_free_out(http2);
 	if (err != NULL) {
 		gw_http2_close(http2);
 	} else {
@@ -332,6 +355,7 @@ gw_http2_flush(struct gw_http2 *http2)
 	if (http2->out.len > 0) {
 		out = h2o_iovec_init(http2->out.data, http2->out.len);
 		http2->writing = true;
+		gw_http2_hold_out(http2);
 		h2o_socket_write(http2->conn->sock, &out, 1, gw_http2_written);
 	} else if (nghttp2_session_want_read(http2->session) == 0 &&
 		   nghttp2_session_want_write(http2->session) == 0) {

@@ -26,6 +26,8 @@ struct gw_http2 {
 	struct gw_streams_taken taken; /* those to ask for more bytes */
 	h2o_timeout_entry_t wake;      /* linked: there may be something to write */
 	struct buf out;                /* what is being written */
+	size_t out_held;               /* bytes of the budget, for out */
+	uint64_t taken_bytes;          /* of answers, that nghttp2 has taken to be written */
 	bool writing;
 	bool inside;           /* nghttp2 runs, and may not be asked for more */
 	bool closing;          /* its streams are being freed */

@@ -45,6 +45,17 @@ gw_intake_drop(h2o_buffer_t **buffer, size_t len)
 	}
 }
 
+/* A buffer keeps what it has grown to while a large request was in it. */
+static void
+gw_intake_free_empty(h2o_buffer_t **buffer)
+{
+	if ((*buffer)->size == 0 &&
+	    (*buffer)->capacity > gw_intake_prototype._initial_buf.capacity) {
+		h2o_buffer_dispose(buffer);
+		h2o_buffer_init(buffer, &gw_intake_prototype);
+	}
+}
+
 /* As h2o_buffer_reserve, which would leave a copy where the buffer was when it grows. */
 static h2o_iovec_t
 gw_intake_reserve(h2o_buffer_t **buffer, size_t len)
@@ -64,9 +75,40 @@ gw_intake_reserve(h2o_buffer_t **buffer, size_t len)
 	return h2o_buffer_reserve(buffer, len);
 }
 
-void
-gw_intake_fini(struct gw_intake *intake)
+/* Takes memory of the budget for what was read. False when there is none left. */
+static bool
+gw_intake_take(struct gw_conn *conn)
 {
+	struct gw_intake *intake = &conn->intake;
+	size_t bytes = intake->raw->size;
+
+	if (bytes <= GW_BUDGET_SMALL || bytes <= intake->held) {
+		return true;
+	}
+	if (!gw_budget_take(gw_conn_budget(conn, GW_BUDGET_REQUESTS),
+		&conn->held[GW_BUDGET_REQUESTS], bytes - intake->held)) {
+		return false;
+	}
+	intake->held = bytes;
+	return true;
+}
+
+static void
+gw_intake_give(struct gw_conn *conn)
+{
+	if (conn->intake.held > 0) {
+		gw_budget_give(gw_conn_budget(conn, GW_BUDGET_REQUESTS),
+		    &conn->held[GW_BUDGET_REQUESTS], conn->intake.held);
+		conn->intake.held = 0;
+	}
+}
+
+void
+gw_intake_fini(struct gw_conn *conn)
+{
+	struct gw_intake *intake = &conn->intake;
+
+	gw_intake_give(conn);
 	h2o_timeout_unlink(&intake->resume);
 	if (intake->raw != NULL) {
 		gw_intake_drop(&intake->raw, intake->raw->size);
@@ -154,6 +196,8 @@ gw_intake_refuse(struct gw_conn *conn)
 	}
 	gw_intake_put(input, H2O_STRLIT("\r\n"));
 	gw_intake_drop(&conn->intake.raw, conn->intake.raw->size);
+	gw_intake_free_empty(&conn->intake.raw);
+	gw_intake_give(conn);
 	gw_conn_linger(conn);
 	gw_intake_hand_over(conn);
 }
@@ -245,6 +289,11 @@ gw_intake_advance(struct gw_conn *conn)
 	if (intake->raw->size == 0) {
 		return;
 	}
+	if (!gw_intake_take(conn)) {
+		intake->guard.refusal = GW_GUARD_REQUESTS_FULL;
+		gw_intake_refuse(conn);
+		return;
+	}
 	result = gw_intake_guard(intake);
 	if (result == GW_GUARD_HEAD) {
 		intake->guard.body_max_bytes = gw_intake_body_max(conn);
@@ -297,6 +346,8 @@ gw_intake_listen(struct gw_conn *conn)
 	struct gw_intake *intake = &conn->intake;
 
 	gw_guard_init(&intake->guard, conn->loop->options.api->head_max_bytes);
+	gw_intake_free_empty(&conn->sock->input);
+	gw_intake_give(conn);
 	intake->busy = false;
 	intake->library_read = conn->sock->_cb.read;
 	h2o_socket_read_start(conn->sock, gw_intake_read);

@@ -26,6 +26,7 @@ struct gw_intake {
 	h2o_socket_cb
 	    library_read; /* the library's callback of the socket, used to pass requests to it */
 	h2o_timeout_entry_t resume; /* linked when a request has ended */
+	size_t held;                /* bytes of the budget, for the request */
 	struct gw_guard guard;      /* of the request that is arriving, or that the library has */
 	bool busy;
 };
@@ -41,7 +42,7 @@ enum gw_intake_phase {
 void gw_intake_init(struct gw_intake *intake);
 
 /* Calling it twice is fine. */
-void gw_intake_fini(struct gw_intake *intake);
+void gw_intake_fini(struct gw_conn *conn);
 
 /* Passes the connection's socket, with what was already read from it, to the library's HTTP/1. */
 void gw_intake_begin(struct gw_conn *conn);

@@ -1,5 +1,6 @@
 #include "gateway/gw_loop.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,19 @@
 #include "gateway/gw_hold.h"
 #include "gateway/gw_room.h"
 #include "gateway/gw_sweep.h"
+#include "gateway/gw_turn.h"
 
 /* What a large answer has left in the buffer is given back from here on. */
 #define GW_LOOP_OUT_KEPT_MAX (256 * 1024)
+
+/* What a large request has left in the scratch arena is worth a walk through the heap from here on. */
+#define GW_LOOP_TRIM_MIN ((size_t)4 << 20)
+
+/*
+ * Sweeps after that. Some memory is freed later, by other threads: that of messages
+ * which services still send.
+ */
+#define GW_LOOP_TRIMS 32
 
 #ifdef __SANITIZE_ADDRESS__
 const char *__lsan_default_suppressions(void);
@@ -88,6 +99,33 @@ gw_loop_sweep_draining(struct gw_loop *loop)
 	}
 }
 
+/*
+ * What was given back is in the heap, between what is in use, and what the last
+ * request has left in the loop's memory is of no use any more: the system gets it.
+ */
+static void
+gw_loop_trim(struct gw_loop *loop)
+{
+	struct gw_budget *budgets = loop->options.api->budgets;
+	bool fallen = arena_used(loop->scratch) > GW_LOOP_TRIM_MIN;
+
+	gw_loop_scratch(loop);
+	gw_loop_out(loop);
+	for (size_t i = 0; i < GW_BUDGET_COUNT; i++) {
+		fallen |= gw_budget_has_fallen(&budgets[i]);
+	}
+	if (fallen &&
+	    loop->trims <= GW_LOOP_TRIMS / 2) { /* so not at each sweep while there are more */
+		loop->trims = GW_LOOP_TRIMS;
+	}
+	if (loop->trims > 0) {
+		if ((loop->trims & (loop->trims - 1)) == 0) { /* again after 16, 24, 28, 30, 31 */
+			malloc_trim(0);
+		}
+		loop->trims--;
+	}
+}
+
 static void
 gw_loop_sweep(h2o_timeout_entry_t *entry)
 {
@@ -95,7 +133,9 @@ gw_loop_sweep(h2o_timeout_entry_t *entry)
 	bool running = loop->state == GW_LOOP_RUNNING;
 
 	gw_sweep(loop);
+	gw_turn_sweep(loop, clock_now_ns());
 	gw_room_sweep(loop);
+	gw_loop_trim(loop);
 	if (loop->listener_paused && loop->listener != NULL) {
 		loop->listener_paused = false;
 		h2o_socket_read_start(loop->listener, gw_conn_accept);
@@ -215,6 +255,7 @@ gw_loop_run(void *closure)
 	sem_post(&loop->ready);
 	while (!gw_loop_is_done(loop)) {
 		h2o_evloop_run(loop->context.loop, INT32_MAX);
+		gw_turn_pass(loop);
 		gw_loop_uncork(loop);
 	}
 	gw_loop_close(loop);
@@ -253,6 +294,7 @@ gw_loop_start(
 		goto close_fd;
 	}
 	TAILQ_INIT(&(*loop)->conns);
+	TAILQ_INIT(&(*loop)->hungry);
 	sem_init(&(*loop)->ready, 0, 0);
 	(*loop)->options = *options;
 	(*loop)->listen_fd = fd;

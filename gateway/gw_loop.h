@@ -72,6 +72,11 @@ struct gw_loop {
 	unsigned
 	    room_sweeps; /* sweeps for which the listener has been paused because of missing room */
 	TAILQ_HEAD(gw_conns, gw_conn) conns; /* the least recently used first */
+	TAILQ_HEAD(, gw_conn) hungry;        /* whose requests wait for room, see gw_turn.h */
+	size_t hungry_count;
+	bool turns_due;      /* room was given back */
+	size_t answer_bytes; /* what large answers take */
+	unsigned trims;      /* sweeps after which the heap is to be trimmed */
 	h2o_timeout_entry_t sweep;
 
 	LIST_HEAD(, gw_call) calls;

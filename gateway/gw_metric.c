@@ -14,9 +14,17 @@ const struct metric_row gw_metric_rows[GW_METRIC_COUNT] = {
 	{NULL}, METRIC_NUMBER, NULL},
     [GW_HTTP_ENDED] = {"mockvideo_http_connections_ended_total", METRIC_COUNTER,
 	"HTTP connections that the gateway closed. idle, head, body, send: after these timeouts; "
-	"resets: too many streams were reset; room: closed while idle, for new ones; full, "
+	"unread: its client read slowly while others waited for the memory of its answers; resets: "
+	"too many streams were reset; room: closed while idle, for new ones; full, "
 	"address: refused because of connectionsMax or connectionsPerAddressMax.",
 	{"reason"}, METRIC_NUMBER, NULL},
+    [GW_HTTP_HELD] = {"mockvideo_http_held_bytes", METRIC_GAUGE,
+	"Memory held because of clients: requests that arrive or are being answered, answers that "
+	"are not read.",
+	{"what"}, METRIC_NUMBER, NULL},
+    [GW_HTTP_HELD_LIMIT] = {"mockvideo_http_held_limit_bytes", METRIC_GAUGE,
+	"The most that may be held: requestsMaxBytes, answersMaxBytes.", {"what"}, METRIC_NUMBER,
+	NULL},
     [GW_RPC_DURATION] = {"mockvideo_rpc_client_call_duration_seconds", METRIC_HISTOGRAM,
 	"Calls to services by method and result, including their retries.", {"method", "code"},
 	METRIC_NANOSECONDS, metric_duration_bounds},

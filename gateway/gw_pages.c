@@ -11,8 +11,7 @@
 #include "gateway/gw_problem.h"
 #include "gateway/gw_reply.h"
 
-/* Appends the message. False without memory. */
-static bool
+bool
 gw_pages_pack(struct buf *packed, const ProtobufCMessage *message)
 {
 	size_t size = protobuf_c_message_get_packed_size(message);
@@ -32,7 +31,7 @@ gw_pages_begin(struct gw_request *request, const ProtobufCMessage *message)
 		return false;
 	}
 	request->pages.base_len = request->pages.request.len;
-	return gw_request_call(request, NULL, &request->pages.request);
+	return !gw_turn_take(request, 0) || gw_request_call(request, NULL, &request->pages.request);
 }
 
 void
@@ -42,8 +41,7 @@ gw_pages_fini(struct gw_pages *pages)
 	buf_fini(&pages->out);
 }
 
-/* The page is not to be had: what is sent already must not look complete. */
-static void
+void
 gw_pages_fail(struct gw_request *request, const struct error *error)
 {
 	if (!request->pages.begun) {
@@ -60,12 +58,12 @@ static void
 gw_pages_proceed(h2o_generator_t *generator, h2o_req_t *req)
 {
 	struct gw_request *request = (struct gw_request *)generator;
-	struct error error;
 
 	(void)req;
-	if (!gw_request_call(request, NULL, &request->pages.request)) {
-		error_set(&error, STATUS_UNAVAILABLE, "NO_CALL", "no further call can be made");
-		gw_pages_fail(request, &error);
+	if (gw_turn_next(request)) {
+		gw_request_resume(request);
+	} else {
+		buf_fini(&request->pages.out);
 	}
 }
 
@@ -175,5 +173,6 @@ gw_pages_replied(struct gw_request *request, const struct rpc_reply *reply)
 		gw_pages_fail(request, &error);
 		return;
 	}
+	gw_turn_settle(request, request->pages.out.capacity);
 	gw_pages_send(request, last);
 }

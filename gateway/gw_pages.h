@@ -9,11 +9,17 @@
 
 #include "gateway/gw_request.h"
 
-/* Fetches the first page for a request without a token. Returns false when gw_request_call does. */
+/* Fetches the first page for a request without a token, now or at its turn. False when that can't be. */
 bool gw_pages_begin(struct gw_request *request, const ProtobufCMessage *message);
 
 /* To be called when a page has arrived, or its call has failed; reply is borrowed. */
 void gw_pages_replied(struct gw_request *request, const struct rpc_reply *reply);
+
+/* Answers with the error; what is sent already must not look complete, and is cut. */
+void gw_pages_fail(struct gw_request *request, const struct error *error);
+
+/* Appends a packed message. False without memory. */
+bool gw_pages_pack(struct buf *packed, const ProtobufCMessage *message);
 
 /* Frees what is kept for pages. */
 void gw_pages_fini(struct gw_pages *pages);

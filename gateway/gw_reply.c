@@ -27,13 +27,21 @@ gw_reply_dispose_body(void *body)
 	buf_fini(body);
 }
 
+/* True for a body in the loop's buffer that is worth copying. */
+static bool
+gw_reply_copies(const struct gw_request *request, const struct buf *body)
+{
+	return body == &request->loop->out && body->len <= GW_REPLY_COPY_MAX;
+}
+
 /* Gives the bytes of body a life as long as the request's. */
 static h2o_iovec_t
-gw_reply_keep(h2o_req_t *req, struct buf *body)
+gw_reply_keep(const struct gw_request *request, struct buf *body)
 {
+	h2o_req_t *req = request->req;
 	struct buf *kept;
 
-	if (body->len <= GW_REPLY_COPY_MAX) {
+	if (gw_reply_copies(request, body)) {
 		return h2o_strdup(&req->pool, body->data == NULL ? "" : body->data, body->len);
 	}
 	kept = h2o_mem_alloc_shared(&req->pool, sizeof(*kept), gw_reply_dispose_body);
@@ -47,7 +55,7 @@ gw_reply_send(struct gw_request *request, int status, const char *content_type, 
 {
 	static h2o_generator_t generator;
 	h2o_req_t *req = request->req;
-	h2o_iovec_t bytes = gw_reply_keep(req, body);
+	h2o_iovec_t bytes = gw_reply_keep(request, body);
 
 	req->res.status = status;
 	req->res.reason = gw_problem_title(status);
@@ -177,6 +185,34 @@ gw_reply_write(
 	return GW_MEDIA_JSON;
 }
 
+/*
+ * Room for an answer as it is now: one that had room before may need more. False,
+ * with error filled, when one that had none finds none.
+ */
+static bool
+gw_reply_take_room(struct gw_request *request, const struct buf *out, struct error *error)
+{
+	size_t bytes = gw_reply_copies(request, out) ? out->len : out->capacity;
+
+	if (request->turn.held > 0) {
+		gw_turn_settle(request, bytes);
+		return true;
+	}
+	if (gw_turn_take_late(request, bytes)) {
+		return true;
+	}
+	if (request->match.route->method->no_side_effects) {
+		error_set(error, STATUS_RESOURCE_EXHAUSTED, "ANSWERS_FULL",
+		    "answers that their clients have not read take all memory that they may; try "
+		    "again later");
+	} else {
+		error_set(error, STATUS_UNAVAILABLE, "OUTCOME_UNKNOWN",
+		    "the request may have been carried out or not: there is no memory for its "
+		    "answer, as others have not been read");
+	}
+	return false;
+}
+
 void
 gw_reply_rpc(struct gw_request *request, const struct rpc_reply *reply)
 {
@@ -199,6 +235,10 @@ gw_reply_rpc(struct gw_request *request, const struct rpc_reply *reply)
 		error_set(&error, STATUS_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
 		    "the gateway is short of memory; try again later");
 		gw_reply_problem(request, 503, &error);
+		return;
+	}
+	if (!gw_reply_take_room(request, out, &error)) {
+		gw_reply_error(request, &error);
 		return;
 	}
 	gw_reply_send(request, status, content_type, out);

@@ -48,10 +48,52 @@ gw_request_call(
 void
 gw_request_gone(struct gw_request *request)
 {
+	struct error error;
+
 	request->req->http1_is_persistent = 0;
 	if (request->call != NULL) {
 		gw_call_cancel(request->call);
+	} else if (request->state == GW_REQUEST_WAITING) {
+		gw_turn_end(request);
+		error_set(&error, STATUS_CANCELLED, "CLIENT_LEFT", "the client has left");
+		gw_pages_fail(request, &error);
 	}
+}
+
+void
+gw_request_wait(struct gw_request *request)
+{
+	gw_request_move(request, GW_REQUEST_WAITING);
+	gw_watch_begin(request->conn, request);
+}
+
+static enum status_code
+gw_request_cannot_call(struct error *error)
+{
+	return error_set(error, STATUS_UNAVAILABLE, "NO_CALL",
+	    "the gateway is stopping or short of memory; try again later");
+}
+
+void
+gw_request_resume(struct gw_request *request)
+{
+	struct error error;
+
+	if (!gw_request_call(request, NULL, &request->pages.request)) {
+		gw_request_cannot_call(&error);
+		gw_pages_fail(request, &error);
+	}
+}
+
+void
+gw_request_no_room(struct gw_request *request)
+{
+	struct error error;
+
+	error_set(&error, STATUS_RESOURCE_EXHAUSTED, "ANSWERS_FULL",
+	    "answers that their clients have not read take all memory that they may; try again "
+	    "later");
+	gw_pages_fail(request, &error);
 }
 
 void
@@ -72,6 +114,7 @@ gw_request_dispose(void *data)
 
 	gw_call_abandon(&request->call);
 	gw_pages_fini(&request->pages);
+	gw_turn_end(request);
 	gw_hold_drop(request->loop, request->hold);
 	gw_telemetry_in_flight(request->loop->options.telemetry, -1);
 	gw_conn_request_ended(request->conn, request->state == GW_REQUEST_ANSWERED);
@@ -319,18 +362,32 @@ gw_request_is_secret(const struct gw_request *request)
 	return route != NULL && (route->method->call_flags & RPC_SECRET) != 0;
 }
 
-/* Calls the method with the message. */
+/* The results of a bulk are about as long as what it was sent as. */
+static bool
+gw_request_call_once(struct gw_request *request, const ProtobufCMessage *message)
+{
+	const struct route *route = request->match.route;
+
+	if ((route->pages == NULL && route->results == NULL) ||
+	    gw_turn_take(request, request->req->entity.len)) {
+		return gw_request_call(request, message, NULL);
+	}
+	request->pages.request.secret = gw_request_is_secret(request);
+	return gw_pages_pack(&request->pages.request, message);
+}
+
+/* Calls the method with the message, now or at the request's turn. */
 static int
 gw_request_send(struct gw_request *request, const ProtobufCMessage *message, bool page_given,
     struct error *error)
 {
 	bool called = request->match.route->pages != NULL && !page_given
 			  ? gw_pages_begin(request, message)
-			  : gw_request_call(request, message, NULL);
+			  : gw_request_call_once(request, message);
 
 	if (!called) {
-		error_set(error, STATUS_UNAVAILABLE, "NO_CALL",
-		    "the gateway is stopping or short of memory; try again later");
+		gw_turn_end(request);
+		gw_request_cannot_call(error);
 	}
 	return called ? 0 : 503;
 }

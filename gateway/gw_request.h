@@ -3,19 +3,21 @@
  * memory pool that the HTTP library has for it, and freed with the pool: when
  * the answer was sent, or earlier if the client leaves. Thread of its loop.
  *
- *	READ -> CALLING -> ANSWERED
- *	  |        ^ |          ^
- *	  |        | v          |
- *	  |     STREAMING ------+
- *	  `---------------------+
+ *	READ -> WAITING -> CALLING -> ANSWERED
+ *	  |        ^        ^ |          ^
+ *	  |        |        | v          |
+ *	  |        `----- STREAMING -----+
+ *	  `------------------------------+
  *
- * A request can be freed in each state.
+ * WAITING is often skipped. A request can be freed in each state, and can be
+ * answered with an error in each.
  */
 #ifndef GATEWAY_GW_REQUEST_H
 #define GATEWAY_GW_REQUEST_H
 
 #include "common/telemetry/trace.h"
 #include "gateway/gw_loop.h"
+#include "gateway/gw_turn.h"
 #include "gateway/route/route.h"
 
 #define GW_REQUEST_ID_MAX 128
@@ -27,6 +29,7 @@ struct rpc_reply;
 
 enum gw_request_state {
 	GW_REQUEST_READ,      /* by the library; being checked */
+	GW_REQUEST_WAITING,   /* for room for its answer, see gw_turn.h */
 	GW_REQUEST_CALLING,   /* call is in flight */
 	GW_REQUEST_STREAMING, /* a page is being sent to the client, and more will follow */
 	GW_REQUEST_ANSWERED   /* the whole answer was given to the library */
@@ -34,11 +37,12 @@ enum gw_request_state {
 
 /* An answer that consists of pages. */
 struct gw_pages {
-	struct buf request; /* packed, with the token of the next page */
-	size_t base_len;    /* of it without the token */
-	struct buf out;     /* the page that the client is reading */
-	bool begun;         /* something was sent */
-	bool any;           /* it has elements */
+	struct buf
+	    request;     /* packed, with the token of the next page; or what waits for its turn */
+	size_t base_len; /* of it without the token */
+	struct buf out;  /* the page that the client is reading */
+	bool begun;      /* something was sent */
+	bool any;        /* it has elements */
 };
 
 struct gw_request {
@@ -56,6 +60,7 @@ struct gw_request {
 	bool head_only;           /* the answer has no body */
 	bool paged;               /* pages are in use */
 	struct gw_pages pages;
+	struct gw_turn turn;
 	struct trace trace;
 	const char *tracestate; /* the caller's, for the services; or NULL */
 	int64_t begin_ns;
@@ -85,6 +90,11 @@ void gw_request_move(struct gw_request *request, enum gw_request_state state);
 /* Calls the request's method like gw_call_start. False when no call can be made. */
 bool gw_request_call(
     struct gw_request *request, const ProtobufCMessage *message, const struct buf *packed);
+
+/* For gw_turn.h: the request waits; its turn has come; it has waited for too long. */
+void gw_request_wait(struct gw_request *request);
+void gw_request_resume(struct gw_request *request);
+void gw_request_no_room(struct gw_request *request);
 
 /* To be called when the client has closed the connection: cancels the request's call. */
 void gw_request_gone(struct gw_request *request);

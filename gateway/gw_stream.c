@@ -14,6 +14,9 @@
 #include "gateway/gw_target.h"
 #include "gateway/gw_view.h"
 
+/* What a stream takes for itself: here, in the library and in nghttp2, and for its answer if that is small. */
+#define GW_STREAM_BYTES ((size_t)8 * 1024)
+
 /* Fields of an answer that are not among the library's headers: status, date and length. */
 #define GW_STREAM_FIELDS 3
 
@@ -55,6 +58,7 @@ gw_stream_read(nghttp2_session *session, int32_t id, uint8_t *to, size_t len, ui
 	}
 	stream->waiting -= copied;
 	stream->req.bytes_sent += copied;
+	stream->http2->taken_bytes += copied;
 	if (stream->waiting == 0 && stream->send_state == H2O_SEND_STATE_FINAL) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 		return (ssize_t)copied;
@@ -145,6 +149,30 @@ gw_stream_proceed(struct gw_stream *stream)
 
 /* The request */
 
+/* Memory of the request. False when there is none left for it. */
+static bool
+gw_stream_take(struct gw_stream *stream, size_t bytes)
+{
+	struct gw_conn *conn = stream->http2->conn;
+
+	if (!gw_budget_take(
+		gw_conn_budget(conn, GW_BUDGET_REQUESTS), &conn->held[GW_BUDGET_REQUESTS], bytes)) {
+		return false;
+	}
+	stream->held += bytes;
+	return true;
+}
+
+static void
+gw_stream_give(struct gw_stream *stream, size_t bytes)
+{
+	struct gw_conn *conn = stream->http2->conn;
+
+	gw_budget_give(
+	    gw_conn_budget(conn, GW_BUDGET_REQUESTS), &conn->held[GW_BUDGET_REQUESTS], bytes);
+	stream->held -= bytes;
+}
+
 struct gw_stream *
 gw_stream_new(struct gw_http2 *http2, int32_t id)
 {
@@ -155,6 +183,10 @@ gw_stream_new(struct gw_http2 *http2, int32_t id)
 	}
 	memset(stream, 0, offsetof(struct gw_stream, req));
 	stream->http2 = http2;
+	if (!gw_stream_take(stream, GW_STREAM_BYTES)) {
+		free(stream);
+		return NULL;
+	}
 	stream->id = id;
 	stream->ostream.do_send = gw_stream_send;
 	gw_stream_move(stream, GW_STREAM_HEAD);
@@ -190,6 +222,7 @@ gw_stream_free(struct gw_stream **stream)
 	gw_stream_end_unanswered(*stream);
 	h2o_dispose_request(&(*stream)->req);
 	buf_fini(&(*stream)->body);
+	gw_stream_give(*stream, (*stream)->held);
 	free(*stream);
 	*stream = NULL;
 }
@@ -236,6 +269,7 @@ gw_stream_answer(struct gw_stream *stream)
 	if (stream->refusal == GW_GUARD_NOT_REFUSED) {
 		req->entity = h2o_iovec_init(stream->body.data, stream->body.len);
 	} else {
+		gw_stream_give(stream, stream->body.len);
 		buf_fini(&stream->body);
 	}
 	h2o_process_request(req);
@@ -265,6 +299,9 @@ gw_stream_check_head(struct gw_stream *stream)
 	if (stream->refusal == GW_GUARD_NOT_REFUSED &&
 	    stream->head.length > stream->body_max_bytes) {
 		stream->refusal = GW_GUARD_BODY_TOO_LARGE;
+	}
+	if (stream->refusal == GW_GUARD_NOT_REFUSED && !gw_stream_take(stream, stream->head.size)) {
+		stream->refusal = GW_GUARD_REQUESTS_FULL;
 	}
 }
 
@@ -296,6 +333,10 @@ gw_stream_put_body(struct gw_stream *stream, const uint8_t *data, size_t len)
 		gw_stream_refuse(stream, GW_GUARD_BODY_TOO_LARGE);
 		return;
 	}
+	if (!gw_stream_take(stream, len)) {
+		gw_stream_refuse(stream, GW_GUARD_REQUESTS_FULL);
+		return;
+	}
 	stream->body.secret = true; /* it may hold a password */
 	buf_put(&stream->body, data, len);
 }
@@ -312,6 +353,21 @@ gw_stream_end(struct gw_stream *stream)
 }
 
 /* Slowness */
+
+/* Its client takes neither its answer nor, if it waits for others of the connection, those. */
+static bool
+gw_stream_takes_nothing(struct gw_stream *stream, int64_t now_ns)
+{
+	const struct gw_http2 *http2 = stream->http2;
+	const struct gw_request *request = gw_request_of(&stream->req);
+	int64_t timeout_ns = http2->conn->loop->options.send_timeout_ns;
+
+	return gw_patience_is_over(&stream->patience, stream->waiting > 0, stream->req.bytes_sent,
+		   now_ns, timeout_ns) ||
+	       gw_patience_is_over(&stream->turn,
+		   request != NULL && gw_turn_waits_for_client(request), http2->taken_bytes, now_ns,
+		   timeout_ns);
+}
 
 void
 gw_stream_sweep(struct gw_stream *stream, int64_t now_ns)
@@ -331,9 +387,7 @@ gw_stream_sweep(struct gw_stream *stream, int64_t now_ns)
 		}
 		break;
 	case GW_STREAM_ANSWERING:
-		if (!stream->reset &&
-		    gw_patience_is_over(&stream->patience, stream->waiting > 0,
-			stream->req.bytes_sent, now_ns, options->send_timeout_ns)) {
+		if (!stream->reset && gw_stream_takes_nothing(stream, now_ns)) {
 			stream->reset = true;
 			nghttp2_submit_rst_stream(
 			    stream->http2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);

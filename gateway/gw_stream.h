@@ -38,6 +38,7 @@ struct gw_stream {
 	struct gw_head head;
 	struct buf body;
 	size_t body_max_bytes;
+	size_t held; /* bytes of the budget, for the request */
 
 	/* Why it is refused. */
 	enum gw_guard_refusal refusal;
@@ -55,6 +56,7 @@ struct gw_stream {
 	bool asked;                  /* more bytes were asked for, and have not come yet */
 	bool reset;                  /* by us, because its client was too slow */
 	struct gw_patience patience; /* for the client to take waiting bytes */
+	struct gw_patience turn;     /* or those of other streams, for which this one waits */
 
 	h2o_req_t req; /* the last member, as it is large and has a constructor of its own */
 };

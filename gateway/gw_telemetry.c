@@ -149,6 +149,18 @@ gw_telemetry_tell_unknown(struct metric_scrape *scrape, struct gw_catalog *catal
 }
 
 static void
+gw_telemetry_tell_budgets(struct metric_scrape *scrape, struct gw_budget *budgets)
+{
+	static const char *const names[GW_BUDGET_COUNT] = {
+	    [GW_BUDGET_REQUESTS] = "requests", [GW_BUDGET_ANSWERS] = "answers"};
+
+	for (size_t i = 0; i < GW_BUDGET_COUNT; i++) {
+		metric_put(scrape, GW_HTTP_HELD, (double)atomic_load(&budgets[i].used), &names[i]);
+		metric_put(scrape, GW_HTTP_HELD_LIMIT, (double)budgets[i].max, &names[i]);
+	}
+}
+
+static void
 gw_telemetry_collect(struct metric_scrape *scrape, void *closure)
 {
 	const struct gw_telemetry *gateway = closure;
@@ -159,6 +171,7 @@ gw_telemetry_collect(struct metric_scrape *scrape, void *closure)
 		gw_telemetry_tell_offer(scrape, gateway->catalog, &backends->list[i]);
 	}
 	gw_telemetry_tell_unknown(scrape, gateway->catalog);
+	gw_telemetry_tell_budgets(scrape, gateway->api->budgets);
 	if (gateway->api->tls != NULL) {
 		gw_telemetry_collect_tls(scrape, gateway->api->tls);
 	}
@@ -171,6 +184,7 @@ gw_telemetry_open_ended(struct gw_telemetry *gateway)
 	    [GW_CONN_END_HEAD] = "head",
 	    [GW_CONN_END_BODY] = "body",
 	    [GW_CONN_END_SEND] = "send",
+	    [GW_CONN_END_UNREAD] = "unread",
 	    [GW_CONN_END_RESETS] = "resets",
 	    [GW_CONN_END_ROOM] = "room",
 	    [GW_CONN_END_FULL] = "full",

@@ -42,10 +42,11 @@ void gw_telemetry_in_flight(struct gw_telemetry *gateway, int change);
 
 /* Why the gateway ends a connection, when its client does not. */
 enum gw_conn_end {
-	GW_CONN_END_IDLE,    /* for idleTimeoutMs */
-	GW_CONN_END_HEAD,    /* unfinished after headerTimeoutMs */
-	GW_CONN_END_BODY,    /* unfinished after bodyTimeoutMs */
-	GW_CONN_END_SEND,    /* its client took nothing for sendTimeoutMs */
+	GW_CONN_END_IDLE,   /* for idleTimeoutMs */
+	GW_CONN_END_HEAD,   /* unfinished after headerTimeoutMs */
+	GW_CONN_END_BODY,   /* unfinished after bodyTimeoutMs */
+	GW_CONN_END_SEND,   /* its client took nothing for sendTimeoutMs */
+	GW_CONN_END_UNREAD, /* its client read slowly, and others needed the memory of its answers */
 	GW_CONN_END_RESETS,  /* too many of its streams were reset */
 	GW_CONN_END_ROOM,    /* idle, and a new one needed room */
 	GW_CONN_END_FULL,    /* refused: no room, and none was idle */

@@ -182,8 +182,8 @@ process_await_idle(struct process *const *processes)
 	}
 }
 
-long
-process_peak_kib(const struct process *process)
+static long
+read_status_kib(const struct process *process, const char *key)
 {
 	char path[64];
 	char *text;
@@ -192,11 +192,23 @@ process_peak_kib(const struct process *process)
 
 	snprintf(path, sizeof(path), "/proc/%d/status", process->pid);
 	text = process_read_file(path);
-	at = strstr(text, "VmHWM:");
+	at = strstr(text, key);
 	assert_non_null(at);
-	kib = strtol(at + strlen("VmHWM:"), NULL, 10);
+	kib = strtol(at + strlen(key), NULL, 10);
 	free(text);
 	return kib;
+}
+
+long
+process_peak_kib(const struct process *process)
+{
+	return read_status_kib(process, "VmHWM:");
+}
+
+long
+process_memory_kib(const struct process *process)
+{
+	return read_status_kib(process, "VmRSS:");
 }
 
 int

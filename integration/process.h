@@ -41,8 +41,9 @@ void process_signal(struct process *process, int signal);
 /* Waits until none of them (NULL-terminated) has used a processor for a while. */
 void process_await_idle(struct process *const *processes);
 
-/* The most memory that it ever held, in KiB (VmHWM). */
+/* The most memory that it ever held, in KiB (VmHWM), and what it holds now (VmRSS). */
 long process_peak_kib(const struct process *process);
+long process_memory_kib(const struct process *process);
 
 /* Sends SIGTERM if it still runs and gives its exit status. */
 int process_stop(struct process *process);
