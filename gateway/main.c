@@ -1,4 +1,6 @@
 /* gatewayd: the REST gateway. Configure, open, run, close. */
+#include <malloc.h>
+
 #include "common/base/process.h"
 #include "common/conf/conf.h"
 #include "common/rpc/net/rpc_transport.h"
@@ -13,6 +15,21 @@
 #include "gateway/gw_server.h"
 #include "gateway/gw_telemetry.h"
 #include "gateway/gw_view.h"
+
+/*
+ * What a thread's heap may keep at its end, and what is larger and therefore goes
+ * back to the system when it is freed. By default both grow with the largest
+ * message to some 30 MiB, for each thread, and malloc_trim does not help.
+ */
+#define HEAP_KEPT_BYTES  (2 << 20)
+#define HEAP_LARGE_BYTES (1 << 20)
+
+static void
+bound_heaps(void)
+{
+	mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_BYTES);
+	mallopt(M_MMAP_THRESHOLD, HEAP_LARGE_BYTES);
+}
 
 /* What a reload is about. */
 struct reload {
@@ -174,6 +191,7 @@ main(int argc, char **argv)
 	struct error error;
 
 	process_init();
+	bound_heaps();
 	program.start_checks = gw_catalog_start_checks;
 	result = conf_load(&conf, &program, argc, argv, &command);
 	if (result != CONF_RUN) {
