@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/conf/conf_flags.h"
 #include "common/conf/conf_print.h"
 #include "common/conf/conf_read.h"
-#include "common/conf/conf_reading.h"
+#include "common/conf/conf_value.h"
 
 struct conf {
 	const struct conf_program *program;
@@ -17,6 +16,8 @@ struct conf {
 	const char *config;        /* the path of the file; NULL: none */
 	struct conf_bytes kept;    /* what it said, where it can be read once only */
 };
+
+/* Load */
 
 /* The end of an answer on standard output, which may be a full disk. */
 static enum conf_result
@@ -56,7 +57,59 @@ conf_new(struct conf **conf, struct conf_reading *reading, char **argv)
 	return CONF_RUN;
 }
 
-/* Reads all sources. False when something is wrong, which has been told. */
+static void
+conf_read_defaults(struct conf_reading *reading)
+{
+	for (unsigned i = 0; i < reading->program->row_count; i++) {
+		const char *text = reading->program->rows[i].fallback;
+
+		text = text == NULL ? "" : text;
+		conf_put(reading, (int)i,
+		    &(struct conf_input){CONF_FROM_DEFAULT, "default", text, strlen(text)});
+	}
+}
+
+static void
+conf_require(struct conf_reading *reading)
+{
+	for (unsigned i = 0; i < reading->program->row_count; i++) {
+		const struct conf_row *row = &reading->program->rows[i];
+		const struct conf_value *value = &reading->values[i];
+		char flag[CONF_NAME_MAX];
+		char variable[CONF_NAME_MAX];
+
+		if ((row->flags & CONF_REQUIRED) == 0 || value->text == NULL ||
+		    value->text[0] != '\0' || value->faulty) {
+			continue;
+		}
+		conf_name(flag, row->key, CONF_AS_FLAG);
+		conf_name(variable, row->key, CONF_AS_VARIABLE);
+		conf_fault(reading, row->key, "is required: set %s, or %s%s, or %s= in the file",
+		    variable,
+		    row->type == CONF_SECRET ? "a file of the secrets directory named " : "",
+		    row->type == CONF_SECRET ? row->key : flag, row->key);
+	}
+}
+
+/* Reads every source. False when there were faults; the values must be freed in either case. */
+static bool
+conf_read(struct conf_reading *reading, char **argv)
+{
+	reading->values = calloc(reading->program->row_count + 1, sizeof(*reading->values));
+	if (reading->values == NULL) {
+		conf_fault(reading, "configuration", "out of memory");
+		return false;
+	}
+	conf_read_defaults(reading);
+	conf_read_flags(reading, argv);
+	conf_read_file(reading);
+	conf_read_secrets_dir(reading);
+	conf_read_environment(reading);
+	conf_require(reading);
+	return reading->fault_count == 0;
+}
+
+/* The same with the rules between rows. False when something is wrong, which has been told. */
 static bool
 conf_read_valid(struct conf_reading *reading, char **argv)
 {
@@ -134,6 +187,8 @@ conf_free(struct conf **conf)
 	*conf = NULL;
 }
 
+/* Access */
+
 static const struct conf_value *
 conf_at(const struct conf *conf, unsigned row)
 {
@@ -195,6 +250,8 @@ conf_kept_file(const struct conf *conf)
 {
 	return conf->kept.data == NULL ? NULL : conf->config;
 }
+
+/* Reload */
 
 static bool
 conf_is_set(const struct conf_value *value)

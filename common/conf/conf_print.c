@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "common/conf/conf.h"
-#include "common/conf/conf_name.h"
 #include "common/conf/conf_value.h"
 
 static void

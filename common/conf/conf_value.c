@@ -1,17 +1,112 @@
 #include "common/conf/conf_value.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/spelling.h"
 #include "common/conf/conf.h"
 
 /* Enough of a wrong value to find it by. */
 #define CONF_SHOWN_BYTES 64
+
+/* Flags that every program has, as keys. */
+static const char *const conf_name_common[] = {
+    "config", "secretsDir", "checkConfig", "version", "help"};
+
+#define CONF_NAME_COMMON_COUNT (sizeof(conf_name_common) / sizeof(conf_name_common[0]))
+
+/* True where a word begins: at the H of dbHost, the C and the F of tlsCAFile. */
+static bool
+conf_name_breaks(const char *key, size_t at)
+{
+	return at > 0 && isupper((unsigned char)key[at]) &&
+	       (!isupper((unsigned char)key[at - 1]) || islower((unsigned char)key[at + 1]));
+}
+
+static void
+conf_name_words(char *name, const char *key, char separator, int (*to_case)(int))
+{
+	for (size_t i = 0; key[i] != '\0'; i++) {
+		if (conf_name_breaks(key, i)) {
+			*name++ = separator;
+		}
+		*name++ = (char)to_case((unsigned char)key[i]);
+	}
+	*name = '\0';
+}
+
+void
+conf_name(char name[CONF_NAME_MAX], const char *key, enum conf_spelling spelling)
+{
+	assert(strlen(key) * 2 + sizeof("MOCKVIDEO_") <= CONF_NAME_MAX);
+	switch (spelling) {
+	case CONF_AS_KEY: strcpy(name, key); break;
+	case CONF_AS_FLAG: conf_name_words(stpcpy(name, "--"), key, '-', tolower); break;
+	case CONF_AS_VARIABLE:
+		conf_name_words(stpcpy(name, "MOCKVIDEO_"), key, '_', toupper);
+		break;
+	}
+}
+
+int
+conf_name_find(
+    const struct conf_program *program, enum conf_spelling spelling, const char *name, size_t len)
+{
+	char known[CONF_NAME_MAX];
+
+	for (unsigned i = 0; i < program->row_count; i++) {
+		conf_name(known, program->rows[i].key, spelling);
+		if (strlen(known) == len && memcmp(known, name, len) == 0) {
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
+int
+conf_name_find_secret(const struct conf_program *program, const char *file)
+{
+	for (unsigned i = 0; i < program->row_count; i++) {
+		if (program->rows[i].type == CONF_SECRET &&
+		    strcasecmp(program->rows[i].key, file) == 0) {
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
+bool
+conf_name_suggest(char suggestion[CONF_NAME_MAX], const struct conf_program *program,
+    enum conf_spelling spelling, const char *name, size_t len)
+{
+	size_t common_count = spelling == CONF_AS_FLAG ? CONF_NAME_COMMON_COUNT : 0;
+	unsigned nearest = SPELLING_FAR;
+
+	suggestion[0] = '\0';
+	for (size_t i = 0; i < program->row_count + common_count; i++) {
+		const char *key = i < program->row_count ? program->rows[i].key
+							 : conf_name_common[i - program->row_count];
+		char known[CONF_NAME_MAX];
+		unsigned distance;
+
+		conf_name(known, key, spelling);
+		distance = spelling_distance(name, len, known);
+		if (distance < nearest) {
+			nearest = distance;
+			strcpy(suggestion, known);
+		}
+	}
+	return suggestion[0] != '\0';
+}
+
+/* Values */
 
 static void
 conf_value_describe_choices(const struct conf_row *row, char *text, size_t size)
@@ -206,4 +301,112 @@ conf_value_fini(struct conf_value *value)
 	free(value->place);
 	value->text = NULL;
 	value->place = NULL;
+}
+
+/* What comes of reading all sources */
+
+/* Tells people what is wrong and where, in one line. */
+__attribute__((format(printf, 4, 0))) static void
+conf_tell(struct conf_reading *reading, const char *kind, const char *place, const char *format,
+    va_list args)
+{
+	char reason[CONF_REASON_MAX];
+	char line[CONF_REASON_MAX * 2];
+
+	vsnprintf(reason, sizeof(reason), format, args);
+	snprintf(line, sizeof(line), "%s%.*s: %s", kind, CONF_REASON_MAX / 2, place, reason);
+	for (char *c = line; *c != '\0'; c++) {
+		*c = iscntrl((unsigned char)*c) ? '?' : *c;
+	}
+	if (reading->first_fault[0] == '\0' && reading->fault_count > 0) {
+		snprintf(reading->first_fault, sizeof(reading->first_fault), "%.*s",
+		    ERROR_TEXT_MAX - 1, line);
+	}
+	if (!reading->again) {
+		fprintf(stderr, "%s: %s\n", reading->program->name, line);
+	}
+}
+
+void
+conf_fault(struct conf_reading *reading, const char *place, const char *format, ...)
+{
+	va_list args;
+
+	reading->fault_count++;
+	va_start(args, format);
+	conf_tell(reading, "", place, format, args);
+	va_end(args);
+}
+
+void
+conf_warn(struct conf_reading *reading, const char *place, const char *format, ...)
+{
+	va_list args;
+
+	if (reading->again) {
+		return;
+	}
+	va_start(args, format);
+	conf_tell(reading, "warning: ", place, format, args);
+	va_end(args);
+}
+
+void
+conf_remedy(struct conf_reading *reading, enum conf_spelling spelling, const char *name, size_t len,
+    char remedy[CONF_REASON_MAX])
+{
+	char suggestion[CONF_NAME_MAX];
+
+	if (conf_name_suggest(suggestion, reading->program, spelling, name, len)) {
+		snprintf(remedy, CONF_REASON_MAX, "did you mean %s?", suggestion);
+	} else {
+		snprintf(remedy, CONF_REASON_MAX, "%s --help lists what there is",
+		    reading->program->name);
+	}
+}
+
+/* Every source is checked, also where a later one has spoken already. */
+void
+conf_put(struct conf_reading *reading, int row, const struct conf_input *input)
+{
+	const struct conf_row *what = &reading->program->rows[row];
+	struct conf_value *value = &reading->values[row];
+	struct conf_value next;
+	char reason[CONF_REASON_MAX];
+
+	if (!conf_value_init(&next, what, input, reason)) {
+		conf_fault(reading, input->place, "%s %s", what->key, reason);
+		value->faulty = true;
+	} else if (input->source < value->source) {
+		conf_value_fini(&next);
+	} else {
+		next.file_line = value->file_line;
+		next.faulty = value->faulty;
+		conf_value_fini(value);
+		*value = next;
+	}
+}
+
+void
+conf_bytes_fini(struct conf_bytes *bytes)
+{
+	if (bytes->data != NULL) {
+		explicit_bzero(bytes->data, bytes->len);
+	}
+	free(bytes->data);
+	bytes->data = NULL;
+	bytes->len = 0;
+}
+
+void
+conf_values_free(struct conf_value **values, const struct conf_program *program)
+{
+	if (*values == NULL) {
+		return;
+	}
+	for (unsigned i = 0; i < program->row_count; i++) {
+		conf_value_fini(&(*values)[i]);
+	}
+	free(*values);
+	*values = NULL;
 }

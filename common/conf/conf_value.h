@@ -1,5 +1,6 @@
 /*
- * A value of the configuration, by its row. Inside of conf.
+ * The values of the configuration as they are read: how each source spells a
+ * key, what a row accepts, and what was wrong. Inside of conf.
  */
 #ifndef COMMON_CONF_VALUE_H
 #define COMMON_CONF_VALUE_H
@@ -8,7 +9,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/status.h"
+
+struct conf_program;
 struct conf_row;
+
+/* Keys: "dbHost", --db-host, MOCKVIDEO_DB_HOST. Any thread. */
+
+#define CONF_NAME_MAX 96
+
+enum conf_spelling {
+	CONF_AS_KEY,
+	CONF_AS_FLAG,
+	CONF_AS_VARIABLE
+};
+
+/* Writes key in a spelling. */
+void conf_name(char name[CONF_NAME_MAX], const char *key, enum conf_spelling spelling);
+
+/* The row whose name is spelled like the len bytes at name, or -1. */
+int conf_name_find(
+    const struct conf_program *program, enum conf_spelling spelling, const char *name, size_t len);
+
+/* The row of type CONF_SECRET whose key is file but for upper and lower case, or -1. */
+int conf_name_find_secret(const struct conf_program *program, const char *file);
+
+/*
+ * Writes what the len bytes at name were most likely meant to be, in the same
+ * spelling. False when nothing known is near.
+ */
+bool conf_name_suggest(char suggestion[CONF_NAME_MAX], const struct conf_program *program,
+    enum conf_spelling spelling, const char *name, size_t len);
+
+/* Values */
 
 /* By rank: a value replaces one from an earlier source. */
 enum conf_source {
@@ -60,5 +93,60 @@ bool conf_value_equal(
 
 /* Wipes and frees what value holds. */
 void conf_value_fini(struct conf_value *value);
+
+/* What comes of reading all sources */
+
+/* What a file held. */
+struct conf_bytes {
+	char *data; /* NULL: there was none */
+	size_t len;
+};
+
+struct conf_reading {
+	const struct conf_program *program;
+	bool again; /* a reload: faults are counted, not printed; there are no warnings */
+
+	/*
+	 * The content of a configuration file that can be read only once, such
+	 * as a pipe: taken from the first reading, lent to the later ones.
+	 */
+	struct conf_bytes kept;
+
+	struct conf_value *values; /* by row */
+	const char *config;        /* flags that every program has; NULL: not given */
+	const char *secrets_dir;
+	bool check;
+	const char *command;
+
+	unsigned fault_count;
+	char first_fault[ERROR_TEXT_MAX];
+};
+
+/*
+ * Prints on standard error, in one line, what is wrong at place: "FILE:LINE", a
+ * flag, a variable, a path.
+ */
+void conf_fault(struct conf_reading *reading, const char *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same for what is not an error. */
+void conf_warn(struct conf_reading *reading, const char *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Writes what to do about the unknown name of len bytes. */
+void conf_remedy(struct conf_reading *reading, enum conf_spelling spelling, const char *name,
+    size_t len, char remedy[CONF_REASON_MAX]);
+
+/*
+ * Makes input the value of row, unless a source of higher rank has set it. In
+ * either case input is checked and faults are reported.
+ */
+void conf_put(struct conf_reading *reading, int row, const struct conf_input *input);
+
+/* Wipes and frees what a file held, which may be nothing. */
+void conf_bytes_fini(struct conf_bytes *bytes);
+
+/* Wipes and frees values, of which there may be none, and clears *values. */
+void conf_values_free(struct conf_value **values, const struct conf_program *program);
 
 #endif
