@@ -270,6 +270,13 @@ gw_request_header(void *closure, const char *name)
 	return found;
 }
 
+static bool
+gw_request_is_health(const struct gw_request *request)
+{
+	return h2o_memis(request->path.data, request->path.len, H2O_STRLIT(GW_VIEW_HEALTH_PATH));
+}
+
+/* OPTIONS is answered here, whatever has the path. */
 static int
 gw_request_wrong_verb(struct gw_request *request, const char *allow, struct error *error)
 {
@@ -299,6 +306,9 @@ gw_request_route(struct gw_request *request, struct error *error)
 	case ROUTE_MALFORMED:
 	case ROUTE_WRONG_CONDITION: return 400;
 	case ROUTE_NOT_FOUND: break;
+	}
+	if (gw_request_is_health(request)) {
+		return gw_request_wrong_verb(request, GW_VIEW_HEALTH_VERBS, error);
 	}
 	if (!request->hold->view->complete) {
 		error_set(error, STATUS_UNAVAILABLE, "UNKNOWN_YET",
@@ -425,12 +435,12 @@ gw_request_process(struct gw_request *request, struct error *error)
 }
 
 static bool
-gw_request_is_health(const struct gw_request *request)
+gw_request_reads_health(const struct gw_request *request)
 {
 	const h2o_iovec_t *verb = &request->req->method;
 
-	return h2o_memis(request->path.data, request->path.len, H2O_STRLIT(GW_VIEW_HEALTH_PATH)) &&
-	       (request->head_only || h2o_memis(verb->base, verb->len, H2O_STRLIT("GET")));
+	return (request->head_only || h2o_memis(verb->base, verb->len, H2O_STRLIT("GET"))) &&
+	       gw_request_is_health(request);
 }
 
 static int
@@ -443,7 +453,7 @@ gw_request_begin(h2o_handler_t *handler, h2o_req_t *req)
 	int status = gw_request_guard(request, &error);
 
 	(void)handler;
-	if (status == 0 && gw_request_is_health(request)) {
+	if (status == 0 && gw_request_reads_health(request)) {
 		struct buf *out = gw_loop_out(request->loop);
 
 		request->route = GW_VIEW_HEALTH_PATH;

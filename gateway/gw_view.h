@@ -16,7 +16,8 @@
 struct gw_offer;
 
 /* The gateway's own resource; no service may use this path. */
-#define GW_VIEW_HEALTH_PATH "/healthz"
+#define GW_VIEW_HEALTH_PATH  "/healthz"
+#define GW_VIEW_HEALTH_VERBS "GET, HEAD, OPTIONS"
 
 struct gw_view {
 	struct route_table *routes; /* their owners are offers */

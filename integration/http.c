@@ -107,6 +107,9 @@ http_set_request(struct http *http, const char *line, const void *body, size_t l
 	curl_easy_setopt(http->curl, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(http->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(http->curl, CURLOPT_HTTP_VERSION, http->version);
+	/* libcurl 7.88 can't use a connection of prior knowledge twice. */
+	curl_easy_setopt(http->curl, CURLOPT_FORBID_REUSE,
+	    http->version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE ? 1L : 0L);
 	curl_easy_setopt(http->curl, CURLOPT_TIMEOUT_MS, http->timeout_ms);
 	curl_easy_setopt(http->curl, CURLOPT_HEADERFUNCTION, http_append);
 	curl_easy_setopt(http->curl, CURLOPT_HEADERDATA, &http->headers);

@@ -234,6 +234,22 @@ a_verb_that_is_not_offered_is_told_what_is(void **state)
 }
 
 static void
+options_finds_the_verbs_of_a_path_or_of_all(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(find(fixture, "OPTIONS", "*"), ROUTE_WRONG_VERB);
+	assert_string_equal(fixture->allow, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
+	assert_int_equal(
+	    find_in(fixture, fixture->shelf_table, "OPTIONS", "*", NULL), ROUTE_WRONG_VERB);
+	assert_string_equal(
+	    fixture->allow, "GET, HEAD, POST, PUT, PATCH, DELETE, ARCHIVE, OPTIONS");
+	assert_int_equal(find_in(fixture, fixture->shelf_table, "OPTIONS", "/v1/archive/x/b", NULL),
+	    ROUTE_WRONG_VERB);
+	assert_string_equal(fixture->allow, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+}
+
+static void
 the_condition_chooses_among_bindings_of_a_verb(void **state)
 {
 	assert_method(*state, "POST", "/users", "true", "account.v1.UserService/CreateUsers");
@@ -439,6 +455,7 @@ main(void)
 	    cmocka_unit_test(paths_of_no_resource_are_not_found),
 	    cmocka_unit_test(a_broken_escape_is_malformed_wherever_it_is),
 	    cmocka_unit_test(a_verb_that_is_not_offered_is_told_what_is),
+	    cmocka_unit_test(options_finds_the_verbs_of_a_path_or_of_all),
 	    cmocka_unit_test(the_condition_chooses_among_bindings_of_a_verb),
 	    cmocka_unit_test(a_condition_of_other_verbs_is_ignored),
 	    cmocka_unit_test(a_segment_that_is_ignored_has_no_field),

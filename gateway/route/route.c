@@ -250,10 +250,15 @@ route_find(const struct route_table *table, struct route_text verb, struct route
     struct route_text (*header)(void *closure, const char *name), void *closure,
     struct arena *arena, struct route_match *match, const char **allow, struct error *error)
 {
+	bool options = route_text_is(verb, "OPTIONS");
 	struct route_segments segments;
 	enum route_result result = route_split(path, &segments, arena, error);
 	const struct route_end *end;
 
+	if (options && route_text_is(path, "*")) {
+		*allow = table->allow;
+		return ROUTE_WRONG_VERB;
+	}
 	if (result != ROUTE_FOUND) {
 		return result;
 	}
@@ -266,7 +271,7 @@ route_find(const struct route_table *table, struct route_text verb, struct route
 		verb = (struct route_text){"GET", 3};
 	}
 	result = route_choose(end, verb, header, closure, match, error);
-	if (result == ROUTE_WRONG_VERB) {
+	if (result == ROUTE_WRONG_VERB && !options) {
 		result =
 		    route_choose(end, (struct route_text){"*", 1}, header, closure, match, error);
 	}

@@ -76,7 +76,8 @@ void route_table_free(struct route_table **table);
 /*
  * Finds the binding for a verb and a path (without its query). header gives
  * the value of a request header, or data NULL. Decoded text is in arena.
- * HEAD finds what GET does. match, allow and error are filled as the result
+ * HEAD finds what GET does. OPTIONS finds nothing, but the verbs of the path, or
+ * those of all paths for the path *: ROUTE_WRONG_VERB. match, allow and error are filled as the result
  * says; *allow is borrowed from the table, and filled whenever the path is
  * that of a resource.
  *

@@ -192,6 +192,61 @@ route_set_allow(struct route_table *table, struct route_end *end)
 	return end->allow != NULL;
 }
 
+/* In the order that Allow has them; the last stands for all others. */
+static const char *const route_usual_verbs[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "*"};
+
+#define ROUTE_USUAL_VERBS (sizeof(route_usual_verbs) / sizeof(route_usual_verbs[0]))
+
+static bool
+route_is_usual(const char *verb)
+{
+	size_t i = 0;
+
+	while (i < ROUTE_USUAL_VERBS && strcmp(verb, route_usual_verbs[i]) != 0) {
+		i++;
+	}
+	return i < ROUTE_USUAL_VERBS;
+}
+
+static bool
+route_any_has_verb(const struct route_entry *entry, const struct route_entry *end, const char *verb)
+{
+	while (entry != end && strcmp(entry->route.binding->verb, verb) != 0) {
+		entry = entry->next_of_table;
+	}
+	return entry != end;
+}
+
+/* The same for all resources together: usual verbs first, then those that services have made up. */
+static bool
+route_set_allow_of_all(struct route_table *table)
+{
+	bool any = route_any_has_verb(table->entries, NULL, "*");
+	struct buf allow = {0};
+
+	for (size_t i = 0; i < ROUTE_USUAL_VERBS; i++) {
+		const char *verb = route_usual_verbs[i];
+
+		if (any ? strcmp(verb, "*") == 0 : route_any_has_verb(table->entries, NULL, verb)) {
+			route_put_allow(&allow, verb);
+		}
+	}
+	for (const struct route_entry *entry = table->entries; entry != NULL;
+	     entry = entry->next_of_table) {
+		const char *verb = entry->route.binding->verb;
+
+		if (!route_is_usual(verb) && !route_any_has_verb(table->entries, entry, verb)) {
+			route_put_allow(&allow, verb);
+		}
+	}
+	buf_puts(&allow, "OPTIONS");
+	if (!allow.failed) {
+		table->allow = arena_strndup(table->arena, allow.data, allow.len);
+	}
+	buf_fini(&allow);
+	return table->allow != NULL;
+}
+
 static enum status_code
 route_add(struct route_table *table, const void *owner, const struct schema_method *method,
     const struct schema_binding *binding, struct error *error)
@@ -248,6 +303,9 @@ route_table_new(struct route_table **table, const struct route_source *sources, 
 	}
 	for (size_t i = 0; status == STATUS_OK && i < count; i++) {
 		status = route_add_source(*table, &sources[i], error);
+	}
+	if (status == STATUS_OK && !route_set_allow_of_all(*table)) {
+		status = route_no_memory(error);
 	}
 	if (status != STATUS_OK) {
 		route_table_free(table);

@@ -31,6 +31,7 @@ struct route_table {
 	struct arena *arena;
 	struct route_node root;
 	struct route_entry *entries;
+	const char *allow; /* the verbs of all */
 };
 
 /* Whether a resource is that of a verb behind a colon; verb NULL: of none. */
