@@ -12,6 +12,8 @@
 #include "common/sql/sql.h"
 #include "tests/specimen.h"
 
+#define TEXT(text) ((char *)(uintptr_t)(text))
+
 static struct arena *arena;
 static struct sql_db *db;
 static struct resource_bound *bound;
@@ -24,26 +26,7 @@ static Specimen__V1__Specimen *specimens[] = {&rows[0], &rows[1], &rows[2]};
 static char secrets[3][8];
 
 /* The methods of the resource, by their actions. */
-static struct resource_method methods[RESOURCE_DELETE_ONE + 1];
-
-static const struct {
-	const ProtobufCMessageDescriptor *input, *output;
-} messages[] = {
-    [RESOURCE_GET] = {&specimen__v1__get_specimen_request__descriptor,
-	&specimen__v1__specimen__descriptor},
-    [RESOURCE_LIST] = {&specimen__v1__list_specimens_request__descriptor,
-	&specimen__v1__list_specimens_response__descriptor},
-    [RESOURCE_CREATE_ONE] = {&specimen__v1__create_specimen_request__descriptor,
-	&specimen__v1__specimen__descriptor},
-    [RESOURCE_CREATE_MANY] = {&specimen__v1__many_specimens_request__descriptor,
-	&specimen__v1__many_specimens_response__descriptor},
-    [RESOURCE_REPLACE_ONE] = {&specimen__v1__replace_specimen_request__descriptor,
-	&specimen__v1__specimen__descriptor},
-    [RESOURCE_REPLACE_MANY] = {&specimen__v1__many_specimens_request__descriptor,
-	&specimen__v1__many_specimens_response__descriptor},
-    [RESOURCE_DELETE_ONE] = {&specimen__v1__delete_specimen_request__descriptor,
-	&specimen__v1__delete_specimen_response__descriptor},
-};
+static struct resource_method methods[RESOURCE_ACTIONS];
 
 static int
 setup(void **state)
@@ -55,11 +38,7 @@ setup(void **state)
 	memset(&job, 0, sizeof(job));
 	assert_int_equal(sql_open(&db, &options, &error), STATUS_OK);
 	assert_int_equal(resource_bind(&bound, &specimen_resource, db, &error), STATUS_OK);
-	for (int i = 0; i <= RESOURCE_DELETE_ONE; i++) {
-		assert_int_equal(resource_method_bind(&methods[i], bound, (enum resource_action)i,
-				     messages[i].input, messages[i].output, &error),
-		    STATUS_OK);
-	}
+	assert_int_equal(specimen_bind_methods(bound, methods, &error), STATUS_OK);
 	for (size_t i = 0; i < 3; i++) {
 		rows[i] = specimen_named("Ant", "insect");
 		rows[i].secret = strcpy(secrets[i], "secret");
@@ -158,7 +137,7 @@ static void
 the_secret_of_an_unsound_row_is_wiped_at_once(void **state)
 {
 	(void)state;
-	rows[1].name = (char *)(uintptr_t) "";
+	rows[1].name = TEXT("");
 	assert_true(read_many(2));
 	assert_int_equal(job.write_count, 1);
 	assert_string_equal(secrets[0], "secret");
@@ -183,7 +162,7 @@ static void
 writes_are_the_sound_rows_in_order(void **state)
 {
 	(void)state;
-	rows[0].name = (char *)(uintptr_t) "";
+	rows[0].name = TEXT("");
 	assert_true(read_many(2));
 	assert_int_equal(job.item_count, 2);
 	assert_int_equal(job.write_count, 1);
@@ -198,8 +177,8 @@ each_outcome_is_answered(void **state)
 	static const struct {
 		enum resource_outcome outcome;
 		enum status_code code;
-	} cases[] = {{RESOURCE_DONE, STATUS_OK}, {RESOURCE_DUPLICATE, STATUS_ALREADY_EXISTS},
-	    {RESOURCE_NOT_FOUND, STATUS_NOT_FOUND}};
+	} cases[] = {{RESOURCE_DONE, STATUS_OK}, {RESOURCE_CHANGED, STATUS_ABORTED},
+	    {RESOURCE_DUPLICATE, STATUS_ALREADY_EXISTS}, {RESOURCE_NOT_FOUND, STATUS_NOT_FOUND}};
 	Specimen__V1__CreateSpecimenRequest request = SPECIMEN__V1__CREATE_SPECIMEN_REQUEST__INIT;
 
 	(void)state;
@@ -221,6 +200,96 @@ each_outcome_is_answered(void **state)
 	}
 }
 
+/* Reads an update of specimen 7 with these paths, until NULL. */
+static bool
+read_update(char **paths)
+{
+	Google__Protobuf__FieldMask mask = GOOGLE__PROTOBUF__FIELD_MASK__INIT;
+	Specimen__V1__UpdateSpecimenRequest request = SPECIMEN__V1__UPDATE_SPECIMEN_REQUEST__INIT;
+
+	while (paths[mask.n_paths] != NULL) {
+		mask.n_paths++;
+	}
+	mask.paths = paths;
+	request.id = 7;
+	request.specimen = &rows[0];
+	request.update_mask = &mask;
+	memset(&job, 0, sizeof(job));
+	return read_job(RESOURCE_UPDATE_ONE, &request.base);
+}
+
+static void
+an_update_has_a_mask_of_fields(void **state)
+{
+	char *paths[] = {TEXT("note"), TEXT("rank"), TEXT("secret"), NULL};
+	char *all[] = {TEXT("*"), NULL};
+	char *none[] = {NULL};
+	uint64_t every;
+
+	(void)state;
+	rows[0].name = TEXT("");
+	rows[0].revision = 3;
+	assert_true(read_update(paths));
+	assert_int_equal(job.writes[0].verb, RESOURCE_UPDATE);
+	assert_int_equal(job.writes[0].id, 7);
+	assert_int_equal(job.writes[0].revision, 3);
+	assert_int_equal(job.writes[0].mask, 1 << 12 | 1 << 13 | 1 << 14);
+	assert_true(read_update(all));
+	every = job.writes[0].mask;
+	assert_true(read_update(none));
+	assert_int_equal(job.writes[0].mask, every);
+	/* All but the id, what is fixed, what the database gives, and the revision. */
+	assert_int_equal(every, 0x1ffff & ~(UINT64_C(1) | 1 << 2 | 1 << 15 | 1 << 16));
+}
+
+static void
+what_a_mask_must_not_have_is_told(void **state)
+{
+	char *paths[] = {TEXT("nothing"), TEXT("id"), TEXT("kind"), TEXT("origin"), NULL};
+
+	(void)state;
+	rows[0].id = 8;
+	assert_false(read_update(paths));
+	assert_string_equal(
+	    faults(), "specimen.id,update_mask,update_mask,update_mask,update_mask");
+	assert_string_equal(error.violations[1].description, "nothing is no field");
+	assert_string_equal(error.violations[2].description, "id is given by the service");
+	assert_string_equal(error.violations[3].description, "kind stays as it was created");
+	assert_string_equal(error.violations[4].description, "origin is given by the service");
+}
+
+static void
+many_are_named_by_their_ids(void **state)
+{
+	Specimen__V1__ManySpecimenIdsRequest request =
+	    SPECIMEN__V1__MANY_SPECIMEN_IDS_REQUEST__INIT;
+	int64_t ids[] = {5, 0, 6};
+	const int64_t *read;
+	size_t count;
+
+	(void)state;
+	assert_false(read_job(RESOURCE_DELETE_MANY, &request.base));
+	assert_string_equal(faults(), "ids");
+	request.ids = ids;
+	request.n_ids = 2;
+	assert_false(read_job(RESOURCE_DELETE_MANY, &request.base));
+	assert_string_equal(error.violations[0].description, "number 2 must be 1 or more");
+	request.n_ids = 3;
+	assert_false(read_job(RESOURCE_DELETE_MANY, &request.base));
+	assert_string_equal(error.reason, "TOO_MANY_ITEMS");
+	ids[1] = 9;
+	request.n_ids = 2;
+	assert_true(read_job(RESOURCE_DELETE_MANY, &request.base));
+	assert_int_equal(job.write_count, 2);
+	assert_int_equal(job.writes[1].verb, RESOURCE_DELETE);
+	assert_int_equal(job.writes[1].id, 9);
+	assert_non_null(resource_job_answer(&job, arena, &error));
+	assert_true(resource_read_ids(
+	    &methods[RESOURCE_GET_MANY], &request.base, 2, &read, &count, arena, &error));
+	assert_int_equal(count, 2);
+	assert_int_equal(read[1], 9);
+}
+
 /* Whatever the limit of the arena, memory that runs out is an error and no crash. */
 static void
 a_request_beyond_the_memory_of_its_call_is_refused(void **state)
@@ -229,7 +298,7 @@ a_request_beyond_the_memory_of_its_call_is_refused(void **state)
 	unsigned answered = 0;
 
 	(void)state;
-	rows[1].name = (char *)(uintptr_t) "";
+	rows[1].name = TEXT("");
 	for (size_t limit = 16; answered == 0; limit += 16) {
 		arena_free(&arena);
 		arena = arena_new(limit);
@@ -255,9 +324,9 @@ every_fault_of_a_row_is_told_at_once(void **state)
 
 	(void)state;
 	rows[0].id = 3;
-	rows[0].name = (char *)(uintptr_t) "";
-	rows[0].price = (char *)(uintptr_t) "1.234";
-	rows[0].found_at = (char *)(uintptr_t) "yesterday";
+	rows[0].name = TEXT("");
+	rows[0].price = TEXT("1.234");
+	rows[0].found_at = TEXT("yesterday");
 	request.specimen = &rows[0];
 	assert_false(read_job(RESOURCE_CREATE_ONE, &request.base));
 	assert_string_equal(faults(), "specimen.id,specimen.price,specimen.found_at,specimen.name");
@@ -290,100 +359,13 @@ forms_are_held_to(void **state)
 	(void)state;
 	request.specimen = &rows[0];
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		rows[0].price = (char *)(uintptr_t)cases[i].text;
-		rows[0].found_at = (char *)(uintptr_t) "";
+		rows[0].price = TEXT(cases[i].text);
+		rows[0].found_at = TEXT("");
 		assert_int_equal(read_job(RESOURCE_CREATE_ONE, &request.base), cases[i].price);
-		rows[0].price = (char *)(uintptr_t) "1";
-		rows[0].found_at = (char *)(uintptr_t)cases[i].text;
+		rows[0].price = TEXT("1");
+		rows[0].found_at = TEXT(cases[i].text);
 		assert_int_equal(read_job(RESOURCE_CREATE_ONE, &request.base), cases[i].time);
 	}
-}
-
-static void
-every_fault_of_a_list_is_told_at_once(void **state)
-{
-	static const uint8_t key[32] = {1};
-	Specimen__V1__ListSpecimensRequest request = SPECIMEN__V1__LIST_SPECIMENS_REQUEST__INIT;
-	struct resource_query query;
-
-	(void)state;
-	assert_true(resource_read_query(
-	    &methods[RESOURCE_LIST], &request.base, key, &query, arena, &error));
-	assert_int_equal(query.page_size, 1000);
-	assert_int_equal(query.after_id, 0);
-	assert_false(query.filters[6].given);
-
-	request.page_size = 1001;
-	request.page_token = (char *)(uintptr_t) "no";
-	request.name_presence_case = SPECIMEN__V1__LIST_SPECIMENS_REQUEST__NAME_PRESENCE_NAME;
-	request.name = (char *)(uintptr_t) "";
-	request.price_max_presence_case =
-	    SPECIMEN__V1__LIST_SPECIMENS_REQUEST__PRICE_MAX_PRESENCE_PRICE_MAX;
-	request.price_max = (char *)(uintptr_t) "dear";
-	request.found_after_presence_case =
-	    SPECIMEN__V1__LIST_SPECIMENS_REQUEST__FOUND_AFTER_PRESENCE_FOUND_AFTER;
-	request.found_after = (char *)(uintptr_t) "now";
-	request.small_min_presence_case =
-	    SPECIMEN__V1__LIST_SPECIMENS_REQUEST__SMALL_MIN_PRESENCE_SMALL_MIN;
-	request.state_presence_case = SPECIMEN__V1__LIST_SPECIMENS_REQUEST__STATE_PRESENCE_STATE;
-	assert_false(resource_read_query(
-	    &methods[RESOURCE_LIST], &request.base, key, &query, arena, &error));
-	assert_string_equal(faults(), "name,small_min,price_max,found_after,page_size,page_token");
-	assert_true(query.filters[6].given);
-}
-
-static void
-a_page_says_what_follows_it(void **state)
-{
-	static const uint8_t key[32] = {1};
-	Specimen__V1__ListSpecimensRequest request = SPECIMEN__V1__LIST_SPECIMENS_REQUEST__INIT;
-	ProtobufCMessage *found[] = {&rows[0].base, &rows[1].base, &rows[2].base};
-	const Specimen__V1__ListSpecimensResponse *page;
-	struct resource_query query;
-
-	(void)state;
-	rows[1].id = 12;
-	request.page_size = 2;
-	assert_true(resource_read_query(
-	    &methods[RESOURCE_LIST], &request.base, key, &query, arena, &error));
-	page = (const void *)resource_answer_query(
-	    &methods[RESOURCE_LIST], &query, key, found, 2, arena);
-	assert_int_equal(page->n_specimens, 2);
-	assert_string_equal(page->next_page_token, "");
-	page = (const void *)resource_answer_query(
-	    &methods[RESOURCE_LIST], &query, key, found, 3, arena);
-	assert_int_equal(page->n_specimens, 2);
-	request.page_token = page->next_page_token;
-	assert_true(resource_read_query(
-	    &methods[RESOURCE_LIST], &request.base, key, &query, arena, &error));
-	assert_int_equal(query.after_id, 12);
-}
-
-/* A mistake in a table, or in the messages of a method, is found when the program starts. */
-static void
-tables_that_do_not_fit_are_refused(void **state)
-{
-	const struct resource_column column = {.column = "id", .field = "nothing"};
-	struct resource_column columns[2] = {specimen_resource.columns[0], column};
-	struct resource wrong = specimen_resource;
-	struct resource_bound *none;
-	struct resource_method method;
-
-	(void)state;
-	wrong.columns = columns;
-	wrong.column_count = 2;
-	wrong.unique_count = wrong.filter_count = 0;
-	assert_int_equal(resource_bind(&none, &wrong, db, &error), STATUS_INTERNAL);
-	assert_non_null(strstr(error.message, "'nothing'"));
-	assert_null(none);
-	columns[1] = specimen_resource.columns[1];
-	wrong.filter_count = 1;
-	assert_int_equal(resource_bind(&none, &wrong, db, &error), STATUS_INTERNAL);
-	assert_non_null(strstr(error.message, "'nameKey'"));
-	assert_int_equal(
-	    resource_method_bind(&method, bound, RESOURCE_REPLACE_ONE,
-		messages[RESOURCE_CREATE_ONE].input, messages[RESOURCE_CREATE_ONE].output, &error),
-	    STATUS_INTERNAL);
 }
 
 int
@@ -400,9 +382,9 @@ main(void)
 	    CASE(each_outcome_is_answered),
 	    CASE(every_fault_of_a_row_is_told_at_once),
 	    CASE(forms_are_held_to),
-	    CASE(every_fault_of_a_list_is_told_at_once),
-	    CASE(a_page_says_what_follows_it),
-	    CASE(tables_that_do_not_fit_are_refused),
+	    CASE(an_update_has_a_mask_of_fields),
+	    CASE(what_a_mask_must_not_have_is_told),
+	    CASE(many_are_named_by_their_ids),
 	    CASE(a_request_beyond_the_memory_of_its_call_is_refused),
 	};
 

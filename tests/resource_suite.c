@@ -10,12 +10,9 @@
 #include <cmocka.h>
 
 #include "common/base/arena.h"
-#include "common/base/clock.h"
-#include "common/resource/resource_job.h"
-#include "tests/specimen.h"
+#include "tests/resource_fixture.h"
 
-#define SUITE_SOON_S 60
-#define FILTERS      7
+#define FILTERS 7
 
 /* The filters of specimen.c, by their rows. */
 enum filter {
@@ -28,101 +25,19 @@ enum filter {
 	BY_STATE
 };
 
-static const struct resource_suite *suite;
-static struct sql_db *db;
-static struct sql_conn *conn;
-static struct resource_bound *bound;
-static struct arena *arena;
-static struct error error;
-
-static int64_t
-soon(void)
-{
-	return clock_now_ns() + SUITE_SOON_S * 1000 * CLOCK_NS_PER_MS;
-}
-
-static void
-assert_ok(enum status_code code)
-{
-	if (code != STATUS_OK) {
-		print_error("%s %s: %s (%s)\n", status_name(code), error.reason, error.message,
-		    error.detail);
-	}
-	assert_int_equal(code, STATUS_OK);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	memset(&error, 0, sizeof(error));
-	arena = arena_new(0);
-	assert_ok(sql_open(&db, &suite->options, &error));
-	suite->sql("DROP TABLE IF EXISTS specimen;\n");
-	suite->sql(specimen_tables[sql_is_embedded(db) ? SQL_SQLITE : SQL_MYSQL]);
-	assert_ok(resource_bind(&bound, &specimen_resource, db, &error));
-	conn = sql_conn_open(db);
-	assert_non_null(conn);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	sql_conn_close(&conn);
-	resource_unbind(&bound);
-	sql_close(&db);
-	arena_free(&arena);
-	return 0;
-}
-
-static void
-write_all(struct resource_write *writes, size_t count)
-{
-	assert_ok(resource_write(bound, conn, soon(), writes, count, &error));
-}
-
-static struct resource_write
-creation(Specimen__V1__Specimen *specimen)
-{
-	return (struct resource_write){.verb = RESOURCE_CREATE, .row = &specimen->base};
-}
-
-static int64_t
-create(Specimen__V1__Specimen *specimen)
-{
-	struct resource_write write = creation(specimen);
-
-	write_all(&write, 1);
-	assert_int_equal(write.outcome, RESOURCE_DONE);
-	assert_true(write.id > 0);
-	return write.id;
-}
-
-/* NULL: there is none. */
-static const Specimen__V1__Specimen *
-get(int64_t id)
-{
-	ProtobufCMessage *row;
-
-	assert_ok(resource_get(bound, conn, soon(), &id, 1, arena, &row, &error));
-	return (const void *)row;
-}
-
 /* The ids of the rows that pass the filters, as text: "1 2 3". */
 static const char *
 list(const struct resource_filter_value *filters, int64_t after_id, size_t limit)
 {
-	char *ids = arena_strdup(arena, "");
+	char *ids = arena_strdup(resource_at.arena, "");
 	ProtobufCMessage **rows;
 	size_t count;
 
-	assert_ok(resource_list(
-	    bound, conn, soon(), filters, after_id, limit, arena, &rows, &count, &error));
+	resource_assert_ok(resource_list(resource_at.bound, resource_at.conn, resource_soon(),
+	    filters, after_id, limit, resource_at.arena, &rows, &count, &resource_at.error));
 	for (size_t i = 0; i < count; i++) {
-		ids = arena_printf(arena, "%s%s%lld", ids, i == 0 ? "" : " ",
-		    (long long)resource_id(bound, rows[i]));
+		ids = arena_printf(resource_at.arena, "%s%s%lld", ids, i == 0 ? "" : " ",
+		    (long long)resource_id(resource_at.bound, rows[i]));
 	}
 	return ids;
 }
@@ -197,11 +112,11 @@ a_row_of_every_type_is_read_back(void **state)
 	least.weight = -DBL_MAX;
 	least.price = TEXT("-0.01");
 	least.picture.data = bytes;
-	ids[0] = create(&most);
-	ids[1] = create(&least);
-	assert_same(get(ids[0]), &most);
-	assert_same(get(ids[1]), &least);
-	assert_string_equal(get(ids[0])->origin, "here");
+	ids[0] = resource_create(&most);
+	ids[1] = resource_create(&least);
+	assert_same(resource_get_specimen(ids[0]), &most);
+	assert_same(resource_get_specimen(ids[1]), &least);
+	assert_string_equal(resource_get_specimen(ids[0])->origin, "here");
 }
 
 static void
@@ -221,16 +136,17 @@ decimals_and_times_have_one_form(void **state)
 		const Specimen__V1__Specimen *answer;
 		int64_t id;
 
-		specimen.name = arena_printf(arena, "x%zu", i);
+		specimen.name = arena_printf(resource_at.arena, "x%zu", i);
 		specimen.small = (int32_t)i;
 		specimen.price = TEXT(cases[i].price);
 		specimen.found_at = TEXT(cases[i].found_at);
-		id = create(&specimen);
-		answer = (const void *)resource_answer(bound, &specimen.base, id, arena);
+		id = resource_create(&specimen);
+		answer = (const void *)resource_answer(
+		    resource_at.bound, &specimen.base, id, resource_at.arena);
 		assert_int_equal(answer->id, id);
 		assert_string_equal(answer->price, cases[i].stored_price);
 		assert_string_equal(answer->found_at, cases[i].stored_found_at);
-		assert_same(get(id), answer);
+		assert_same(resource_get_specimen(id), answer);
 	}
 }
 
@@ -239,12 +155,12 @@ null_is_what_the_table_says(void **state)
 {
 	Specimen__V1__Specimen specimen = specimen_named("a", "b");
 	const Specimen__V1__Specimen *is;
-	int64_t id = create(&specimen);
+	int64_t id = resource_create(&specimen);
 
 	(void)state;
-	suite->sql(
+	resource_at.suite->sql(
 	    "UPDATE specimen SET state = NULL, note = NULL, `rank` = NULL, foundAt = NULL;\n");
-	is = get(id);
+	is = resource_get_specimen(id);
 	assert_int_equal(is->state, SPECIMEN__V1__STATE__STATE_DRY);
 	assert_string_equal(is->note, "");
 	assert_string_equal(is->found_at, "");
@@ -258,13 +174,13 @@ each_unique_key_gives_its_reason(void **state)
 	Specimen__V1__Specimen names[] = {specimen_named("ANT", "bird"),
 	    specimen_named("Bee", "insect"), specimen_named("Bee", "bird")};
 	struct resource_write writes[3];
-	int64_t id = create(&first);
+	int64_t id = resource_create(&first);
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
-		writes[i] = creation(&names[i]);
+		writes[i] = resource_creation(&names[i]);
 	}
-	write_all(writes, 3);
+	resource_write_all(writes, 3);
 	assert_int_equal(writes[0].outcome, RESOURCE_DUPLICATE);
 	assert_string_equal(writes[0].broken->reason, "DUPLICATE_NAME");
 	assert_int_equal(writes[1].outcome, RESOURCE_DUPLICATE);
@@ -274,10 +190,10 @@ each_unique_key_gives_its_reason(void **state)
 
 	writes[0] = (struct resource_write){
 	    .verb = RESOURCE_REPLACE, .id = writes[2].id, .row = &names[0].base};
-	write_all(writes, 1);
+	resource_write_all(writes, 1);
 	assert_int_equal(writes[0].outcome, RESOURCE_DUPLICATE);
 	assert_string_equal(writes[0].broken->reason, "DUPLICATE_NAME");
-	assert_string_equal(get(writes[2].id)->name, "Bee");
+	assert_string_equal(resource_get_specimen(writes[2].id)->name, "Bee");
 }
 
 static void
@@ -285,26 +201,26 @@ a_replacement_keeps_what_is_fixed_and_the_secret(void **state)
 {
 	Specimen__V1__Specimen before = specimen_named("Ant", "insect");
 	Specimen__V1__Specimen after = specimen_named("Bee", "bird");
-	struct resource_write write = creation(&before);
+	struct resource_write write = resource_creation(&before);
 	struct resource_filter_value none[FILTERS] = {{0}};
 
 	(void)state;
 	write.secret = "hashed";
-	write_all(&write, 1);
+	resource_write_all(&write, 1);
 	write =
 	    (struct resource_write){.verb = RESOURCE_REPLACE, .id = write.id, .row = &after.base};
-	write_all(&write, 1);
+	resource_write_all(&write, 1);
 	assert_int_equal(write.outcome, RESOURCE_DONE);
-	assert_string_equal(get(write.id)->kind, "insect");
-	suite->sql("DELETE FROM specimen WHERE hash <> 'hashed';\n");
+	assert_string_equal(resource_get_specimen(write.id)->kind, "insect");
+	resource_at.suite->sql("DELETE FROM specimen WHERE hash <> 'hashed';\n");
 	assert_string_not_equal(list(none, 0, 10), "");
 
 	write.secret = "anew";
-	write_all(&write, 1);
-	suite->sql("DELETE FROM specimen WHERE hash = 'hashed';\n");
+	resource_write_all(&write, 1);
+	resource_at.suite->sql("DELETE FROM specimen WHERE hash = 'hashed';\n");
 	assert_string_not_equal(list(none, 0, 10), "");
 	write.id += 1000;
-	write_all(&write, 1);
+	resource_write_all(&write, 1);
 	assert_int_equal(write.outcome, RESOURCE_NOT_FOUND);
 }
 
@@ -312,11 +228,11 @@ static void
 without_a_secret_the_table_says_what_is_stored(void **state)
 {
 	Specimen__V1__Specimen specimen = specimen_named("Ant", "insect");
-	int64_t id = create(&specimen);
+	int64_t id = resource_create(&specimen);
 
 	(void)state;
-	suite->sql("DELETE FROM specimen WHERE hash = 'none';\n");
-	assert_null(get(id));
+	resource_at.suite->sql("DELETE FROM specimen WHERE hash = 'none';\n");
+	assert_null(resource_get_specimen(id));
 }
 
 static void
@@ -343,7 +259,7 @@ filters_compare_as_the_table_says(void **state)
 		specimen.found_at = TEXT(rows[i].found_at);
 		specimen.small = rows[i].small;
 		specimen.state = rows[i].state;
-		id = create(&specimen);
+		id = resource_create(&specimen);
 		first = i == 0 ? id : first;
 	}
 	assert_int_equal(first, 1);
@@ -372,10 +288,10 @@ pages_follow_each_other(void **state)
 	for (int32_t i = 1; i <= 7; i++) {
 		Specimen__V1__Specimen specimen = specimen_named("x", "y");
 
-		specimen.name = arena_printf(arena, "x%d", i);
+		specimen.name = arena_printf(resource_at.arena, "x%d", i);
 		specimen.small = i;
 		specimen.state = i % 2 == 0;
-		create(&specimen);
+		resource_create(&specimen);
 	}
 	assert_string_equal(list(none, 0, 3), "1 2 3");
 	assert_string_equal(list(none, 3, 3), "4 5 6");
@@ -391,15 +307,17 @@ ids_may_repeat_and_be_missing(void **state)
 		COUNT = 700
 	};
 	Specimen__V1__Specimen specimen = specimen_named("Ant", "insect");
-	int64_t *ids = arena_calloc(arena, COUNT, sizeof(*ids));
-	ProtobufCMessage **rows = arena_calloc(arena, COUNT, sizeof(ProtobufCMessage *));
-	int64_t id = create(&specimen);
+	int64_t *ids = arena_calloc(resource_at.arena, COUNT, sizeof(*ids));
+	ProtobufCMessage **rows =
+	    arena_calloc(resource_at.arena, COUNT, sizeof(ProtobufCMessage *));
+	int64_t id = resource_create(&specimen);
 
 	(void)state;
 	for (int i = 0; i < COUNT; i++) {
 		ids[i] = i % 2 == 0 ? id : id + i;
 	}
-	assert_ok(resource_get(bound, conn, soon(), ids, COUNT, arena, rows, &error));
+	resource_assert_ok(resource_get(resource_at.bound, resource_at.conn, resource_soon(), ids,
+	    COUNT, resource_at.arena, rows, &resource_at.error));
 	for (int i = 0; i < COUNT; i++) {
 		assert_int_equal(rows[i] != NULL, i % 2 == 0);
 	}
@@ -411,13 +329,14 @@ writes_happen_in_order_and_fail_each(void **state)
 	Specimen__V1__Specimen a = specimen_named("a", "k1");
 	Specimen__V1__Specimen b = specimen_named("b", "k2");
 	Specimen__V1__Specimen again = specimen_named("A", "k3");
-	int64_t id = create(&a);
-	struct resource_write writes[] = {creation(&again), {.verb = RESOURCE_DELETE, .id = id},
-	    {.verb = RESOURCE_DELETE, .id = id + 999}, creation(&again), creation(&b),
+	int64_t id = resource_create(&a);
+	struct resource_write writes[] = {resource_creation(&again),
+	    {.verb = RESOURCE_DELETE, .id = id}, {.verb = RESOURCE_DELETE, .id = id + 999},
+	    resource_creation(&again), resource_creation(&b),
 	    {.verb = RESOURCE_REPLACE, .id = id, .row = &a.base}};
 
 	(void)state;
-	write_all(writes, 6);
+	resource_write_all(writes, 6);
 	assert_int_equal(writes[0].outcome, RESOURCE_DUPLICATE);
 	assert_int_equal(writes[0].id, 0);
 	assert_int_equal(writes[1].outcome, RESOURCE_DONE);
@@ -425,8 +344,8 @@ writes_happen_in_order_and_fail_each(void **state)
 	assert_int_equal(writes[3].outcome, RESOURCE_DONE);
 	assert_int_equal(writes[4].outcome, RESOURCE_DONE);
 	assert_int_equal(writes[5].outcome, RESOURCE_NOT_FOUND);
-	assert_string_equal(get(writes[3].id)->name, "A");
-	assert_string_equal(get(writes[4].id)->name, "b");
+	assert_string_equal(resource_get_specimen(writes[3].id)->name, "A");
+	assert_string_equal(resource_get_specimen(writes[4].id)->name, "b");
 }
 
 static void
@@ -435,19 +354,20 @@ many_rows_are_written_at_once(void **state)
 	enum {
 		COUNT = 1003
 	};
-	Specimen__V1__Specimen *rows = arena_calloc(arena, COUNT, sizeof(*rows));
-	struct resource_write *writes = arena_calloc(arena, COUNT, sizeof(*writes));
+	Specimen__V1__Specimen *rows = arena_calloc(resource_at.arena, COUNT, sizeof(*rows));
+	struct resource_write *writes = arena_calloc(resource_at.arena, COUNT, sizeof(*writes));
 
 	(void)state;
 	for (int i = 0; i < COUNT; i++) {
-		rows[i] = specimen_named(arena_printf(arena, "x%d", i == 500 ? 7 : i), "y");
+		rows[i] =
+		    specimen_named(arena_printf(resource_at.arena, "x%d", i == 500 ? 7 : i), "y");
 		rows[i].small = i;
-		writes[i] = creation(&rows[i]);
+		writes[i] = resource_creation(&rows[i]);
 	}
-	write_all(writes, COUNT);
+	resource_write_all(writes, COUNT);
 	for (int i = 0; i < COUNT; i++) {
 		assert_int_equal(writes[i].outcome, i == 500 ? RESOURCE_DUPLICATE : RESOURCE_DONE);
-		assert_true(i == 500 || get(writes[i].id)->small == i);
+		assert_true(i == 500 || resource_get_specimen(writes[i].id)->small == i);
 	}
 }
 
@@ -464,22 +384,25 @@ its_checks_are_statements_of_the_database(void **state)
 	struct sql_work work = {.step = run_text};
 
 	(void)state;
-	assert_ok(
-	    sql_run(conn, soon(), &work, (void *)(uintptr_t)resource_check_read(bound), &error));
+	resource_assert_ok(sql_run(resource_at.conn, resource_soon(), &work,
+	    (void *)(uintptr_t)resource_check_read(resource_at.bound), &resource_at.error));
 	for (size_t i = 0; i < RESOURCE_CHECK_WRITES; i++) {
-		assert_ok(sql_run(conn, soon(), &work,
-		    (void *)(uintptr_t)resource_check_writes(bound)[i], &error));
+		resource_assert_ok(sql_run(resource_at.conn, resource_soon(), &work,
+		    (void *)(uintptr_t)resource_check_writes(resource_at.bound)[i],
+		    &resource_at.error));
 	}
-	suite->sql("ALTER TABLE specimen RENAME COLUMN note TO remark;\n");
+	resource_at.suite->sql("ALTER TABLE specimen RENAME COLUMN note TO remark;\n");
 	assert_int_equal(
-	    sql_run(conn, soon(), &work, (void *)(uintptr_t)resource_check_read(bound), &error),
+	    sql_run(resource_at.conn, resource_soon(), &work,
+		(void *)(uintptr_t)resource_check_read(resource_at.bound), &resource_at.error),
 	    STATUS_INTERNAL);
 }
 
 int
 resource_suite_run(const struct resource_suite *which)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name)                                                                                 \
+	cmocka_unit_test_setup_teardown(name, resource_fixture_open, resource_fixture_close)
 	const struct CMUnitTest tests[] = {
 	    CASE(a_row_of_every_type_is_read_back),
 	    CASE(decimals_and_times_have_one_form),
@@ -495,6 +418,7 @@ resource_suite_run(const struct resource_suite *which)
 	    CASE(its_checks_are_statements_of_the_database),
 	};
 
-	suite = which;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	resource_at.suite = which;
+	return cmocka_run_group_tests_name("rows", tests, NULL, NULL) +
+	       resource_suite_run_updates();
 }

@@ -15,4 +15,7 @@ struct resource_suite {
 /* Runs all cases; the number of those that failed. */
 int resource_suite_run(const struct resource_suite *suite);
 
+/* The part of it about updates and revisions. */
+int resource_suite_run_updates(void);
+
 #endif

@@ -14,6 +14,7 @@ const char *const specimen_tables[] = {
 	" flag BOOLEAN NOT NULL, state INT, weight DOUBLE NOT NULL, picture BLOB NOT NULL,"
 	" price DECIMAL(12,2) NOT NULL, foundAt DATETIME(6), note VARCHAR(255), `rank` INT,"
 	" hash VARCHAR(255) NOT NULL, origin VARCHAR(16) NOT NULL DEFAULT 'here',"
+	" revision BIGINT NOT NULL DEFAULT 1,"
 	" UNIQUE KEY specimenName (nameKey), UNIQUE KEY specimenKind (kind, small))"
 	" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;\n",
     [SQL_SQLITE] =
@@ -22,7 +23,8 @@ const char *const specimen_tables[] = {
 	" small INTEGER NOT NULL, large INTEGER NOT NULL, `natural` INTEGER NOT NULL,"
 	" flag INTEGER NOT NULL, state INTEGER, weight REAL NOT NULL, picture BLOB NOT NULL,"
 	" price INTEGER NOT NULL, foundAt TEXT, note TEXT, `rank` INTEGER,"
-	" hash TEXT NOT NULL, origin TEXT NOT NULL DEFAULT 'here', UNIQUE (kind, small))"
+	" hash TEXT NOT NULL, origin TEXT NOT NULL DEFAULT 'here',"
+	" revision INTEGER NOT NULL DEFAULT 1, UNIQUE (kind, small))"
 	" STRICT;\n"};
 
 static char *
@@ -43,6 +45,10 @@ specimen_check(const ProtobufCMessage *row, enum resource_verb verb, const char 
 	const Specimen__V1__Specimen *specimen = (const void *)row;
 
 	(void)verb;
+	if (specimen->flag && *specimen->note != '\0') {
+		error_violation(error, arena, *prefix == '\0' ? "flag" : "specimen.flag",
+		    "is not for one with a note");
+	}
 	if (*specimen->name == '\0') {
 		error_violation(
 		    error, arena, *prefix == '\0' ? "name" : "specimen.name", "must be given");
@@ -77,6 +83,7 @@ static const struct resource_column specimen_columns[] = {
 	.name = "Rank"},
     {.column = "hash", .without_secret = "none"},
     {.column = "origin", .field = "origin", .flags = RESOURCE_READ_ONLY},
+    {.column = "revision", .field = "revision", .flags = RESOURCE_REVISION},
 };
 
 static const struct resource_unique specimen_uniques[] = {

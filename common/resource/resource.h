@@ -44,7 +44,8 @@ enum resource_flag {
 	RESOURCE_KEY = 1,       /* the database gives it; an int64 field, INTEGER PRIMARY KEY */
 	RESOURCE_FIXED = 2,     /* stays as it was created */
 	RESOURCE_READ_ONLY = 4, /* not written; the database gives it */
-	RESOURCE_NULLABLE = 8   /* an empty text, or a number that is not given, is NULL */
+	RESOURCE_NULLABLE = 8,  /* an empty text, or a number that is not given, is NULL */
+	RESOURCE_REVISION = 16  /* 1 in a new row (its default), one more with each change; int64 */
 };
 
 struct resource_column {
@@ -111,6 +112,7 @@ struct resource_filter {
 enum resource_verb {
 	RESOURCE_CREATE,
 	RESOURCE_REPLACE,
+	RESOURCE_UPDATE, /* of some fields */
 	RESOURCE_DELETE
 };
 
@@ -131,8 +133,9 @@ struct resource {
 
 	/*
 	 * Adds a violation to error for every rule that row breaks beside those of
-	 * the columns; names of fields begin with prefix. Any thread; must not
-	 * block. NULL: there are no others.
+	 * the columns; names of fields begin with prefix. Of RESOURCE_UPDATE, row is
+	 * the whole row as it would be. Any thread; must not block. NULL: there are
+	 * no others.
 	 */
 	void (*check)(const ProtobufCMessage *row, enum resource_verb verb, const char *prefix,
 	    struct arena *arena, struct error *error);
@@ -141,7 +144,9 @@ struct resource {
 enum resource_outcome {
 	RESOURCE_DONE,
 	RESOURCE_DUPLICATE, /* another row has what must be unique */
-	RESOURCE_NOT_FOUND  /* of a replacement; deleting what is not there is RESOURCE_DONE */
+	RESOURCE_NOT_FOUND, /* of a change; deleting what is not there is RESOURCE_DONE */
+	RESOURCE_CHANGED,   /* the row has another revision than was required */
+	RESOURCE_REFUSED    /* an update would break rules: see fault */
 };
 
 /* What an operation is to the observer of the database (sql_set_observer), and in metrics. */
@@ -151,6 +156,7 @@ enum resource_operation {
 	RESOURCE_OPERATION_LIST,
 	RESOURCE_OPERATION_CREATE,
 	RESOURCE_OPERATION_REPLACE,
+	RESOURCE_OPERATION_UPDATE,
 	RESOURCE_OPERATION_DELETE,
 	RESOURCE_OPERATION_COUNT
 };
@@ -158,14 +164,27 @@ enum resource_operation {
 /* The operation that a write with this verb is. */
 enum resource_operation resource_operation_of(enum resource_verb verb);
 
-/* One write of a transaction. */
+/*
+ * One write of a transaction. An update changes the fields of mask alone: another
+ * update of other fields loses nothing. Its rules are checked in the
+ * transaction, on the row as it would be; faults of fields that it does not
+ * change, and that the row has already, do not count.
+ */
 struct resource_write {
 	enum resource_verb verb;
 	int64_t id;            /* RESOURCE_CREATE sets it when it is done */
 	ProtobufCMessage *row; /* borrowed; NULL: a deletion */
 	const char *secret;    /* borrowed; NULL: none */
+	int64_t revision;      /* that the row must have; 0: any */
+	uint64_t mask;         /* of RESOURCE_UPDATE: bit n: the row's field n, in its descriptor */
+	const char *prefix;    /* of RESOURCE_UPDATE: before names of fields in its fault */
+	struct arena *arena;   /* of RESOURCE_UPDATE: for now and fault */
+
 	enum resource_outcome outcome;
 	const struct resource_unique *broken; /* of RESOURCE_DUPLICATE */
+	const struct error *fault;            /* of RESOURCE_REFUSED */
+	ProtobufCMessage *now;                /* of an update that is done: the row as it is */
+	int64_t revision_now;                 /* of a row that has one, after a change */
 };
 
 /* The values of filters that a list has, in the order of their rows. */

@@ -61,7 +61,11 @@ resource_bind_column(
 		place.kind = resource_kind_of(&place);
 		bound->read[bound->read_count++] = place;
 	}
-	if ((column->flags & (RESOURCE_KEY | RESOURCE_READ_ONLY)) == 0) {
+	if ((column->flags & RESOURCE_REVISION) != 0) {
+		bound->revision = column;
+		bound->revision_field = place.field;
+	}
+	if ((column->flags & (RESOURCE_KEY | RESOURCE_READ_ONLY | RESOURCE_REVISION)) == 0) {
 		bound->write[bound->write_count++] = place;
 	}
 	return STATUS_OK;
@@ -97,6 +101,12 @@ resource_bind_columns(struct resource_bound *bound, struct error *error)
 				     bound->write_count == 0)) {
 		code = resource_mistake(resource, resource->columns[0].column,
 		    "the key is a field of type int64", error);
+	}
+	if (code == STATUS_OK && bound->revision != NULL &&
+	    (bound->revision_field == NULL ||
+		bound->revision_field->type != PROTOBUF_C_TYPE_INT64)) {
+		code = resource_mistake(resource, bound->revision->column,
+		    "the revision is a field of type int64", error);
 	}
 	if (code == STATUS_OK && resource->secret_field != NULL) {
 		bound->secret = protobuf_c_message_descriptor_get_field_by_name(
@@ -233,6 +243,35 @@ resource_make_reads(struct resource_bound *bound, struct buf *sql)
 	bound->find = resource_keep(bound, sql);
 }
 
+/* Raises the revision, where there is one; behind other assignments. */
+static void
+resource_put_raise(const struct resource_bound *bound, struct buf *sql)
+{
+	if (bound->revision != NULL) {
+		buf_puts(sql, ", ");
+		resource_put_name(sql, bound->revision->column);
+		buf_puts(sql, " = ");
+		resource_put_name(sql, bound->revision->column);
+		buf_puts(sql, " + 1");
+	}
+}
+
+/* Keeps the statement, and in *with the same with a revision that the row must have. */
+static struct resource_sql
+resource_keep_both(struct resource_bound *bound, struct buf *sql, struct resource_sql *with)
+{
+	struct resource_sql kept = resource_keep(bound, sql);
+
+	buf_puts(sql, kept.text == NULL ? "" : kept.text);
+	if (bound->revision != NULL) {
+		buf_puts(sql, " AND ");
+		resource_put_name(sql, bound->revision->column);
+		buf_puts(sql, " = ?");
+	}
+	*with = resource_keep(bound, sql);
+	return kept;
+}
+
 /* What stays as it was created is in no replacement; a secret that is not given stays. */
 static void
 resource_make_replace(struct resource_bound *bound, struct buf *sql)
@@ -258,8 +297,26 @@ resource_make_replace(struct resource_bound *bound, struct buf *sql)
 			buf_puts(sql, " = ?");
 		}
 	}
+	resource_put_raise(bound, sql);
 	resource_put_where_key(bound, sql);
-	bound->replace = resource_keep(bound, sql);
+	bound->replace = resource_keep_both(bound, sql, &bound->replace_if);
+}
+
+/* SQLite needs no lock: it has one writer at a time. */
+static void
+resource_make_locks(struct resource_bound *bound, struct buf *sql)
+{
+	buf_puts(sql, bound->get.text == NULL ? "" : bound->get.text);
+	buf_puts(sql, bound->dialect == SQL_MYSQL ? " FOR UPDATE" : "");
+	bound->lock = resource_keep(bound, sql);
+
+	buf_puts(sql, "SELECT ");
+	resource_put_name(sql,
+	    bound->revision == NULL ? bound->resource->columns[0].column : bound->revision->column);
+	buf_puts(sql, " FROM ");
+	resource_put_name(sql, bound->resource->table);
+	resource_put_where_key(bound, sql);
+	bound->read_revision = resource_keep(bound, sql);
 }
 
 static void
@@ -284,7 +341,8 @@ resource_make_writes(struct resource_bound *bound, struct buf *sql)
 	buf_puts(sql, "DELETE FROM ");
 	resource_put_name(sql, table);
 	resource_put_where_key(bound, sql);
-	bound->remove = resource_keep(bound, sql);
+	bound->remove = resource_keep_both(bound, sql, &bound->remove_if);
+	resource_make_locks(bound, sql);
 }
 
 /* All columns, the key too. */
@@ -356,6 +414,8 @@ resource_make_statements(struct resource_bound *bound, struct error *error)
 	made = bound->select.text != NULL && bound->get.text != NULL && bound->find.text != NULL &&
 	       bound->insert.text != NULL && bound->insert_row.text != NULL &&
 	       bound->replace.text != NULL && bound->remove.text != NULL &&
+	       bound->replace_if.text != NULL && bound->remove_if.text != NULL &&
+	       bound->lock.text != NULL && bound->read_revision.text != NULL &&
 	       bound->check_read != NULL;
 	for (size_t i = 0; i < RESOURCE_CHECK_WRITES; i++) {
 		made = made && bound->check_writes[i] != NULL;

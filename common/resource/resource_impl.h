@@ -17,6 +17,10 @@ enum resource_slot {
 	RESOURCE_SLOT_REPLACE,
 	RESOURCE_SLOT_DELETE,
 	RESOURCE_SLOT_FIND,
+	RESOURCE_SLOT_LOCK,
+	RESOURCE_SLOT_REVISION,
+	RESOURCE_SLOT_REPLACE_IF,
+	RESOURCE_SLOT_DELETE_IF,
 	RESOURCE_SLOTS
 };
 
@@ -45,7 +49,9 @@ struct resource_bound {
 	const struct resource *resource;
 	enum sql_dialect dialect;
 	const ProtobufCFieldDescriptor *key;
-	const ProtobufCFieldDescriptor *secret;            /* or NULL */
+	const ProtobufCFieldDescriptor *secret; /* or NULL */
+	const struct resource_column *revision; /* or NULL */
+	const ProtobufCFieldDescriptor *revision_field;
 	struct resource_place read[RESOURCE_COLUMNS_MAX];  /* in the order of a SELECT */
 	struct resource_place write[RESOURCE_COLUMNS_MAX]; /* in the order of an INSERT */
 	size_t read_count, write_count;
@@ -63,6 +69,10 @@ struct resource_bound {
 	struct resource_sql insert;     /* of one row */
 	struct resource_sql insert_row; /* ",(?,…)", for each further one */
 	struct resource_sql replace, remove, find;
+	struct resource_sql
+	    lock; /* one row, which nobody else changes before the transaction ends */
+	struct resource_sql read_revision;         /* of a row */
+	struct resource_sql replace_if, remove_if; /* with a revision */
 	const char *check_read;
 	const char *check_writes[RESOURCE_CHECK_WRITES];
 };
@@ -118,6 +128,26 @@ bool resource_type_is_number(ProtobufCType type);
  */
 void resource_check_columns(const struct resource_bound *bound, const ProtobufCMessage *row,
     const char *prefix, struct arena *arena, struct error *error);
+
+/*
+ * Whether row, of which the fields of the write's mask have been changed, breaks
+ * rules that before did not break, or those of these fields. Then they are in
+ * error, as violations.
+ */
+bool resource_breaks_rules(const struct resource_bound *bound, const ProtobufCMessage *before,
+    const struct resource_write *write, const ProtobufCMessage *row, struct error *error);
+
+/* True when the mask has the field. */
+bool resource_mask_has(
+    const struct resource_bound *bound, uint64_t mask, const ProtobufCFieldDescriptor *field);
+
+/* Does an update; a part of a step. */
+enum sql_end resource_update(
+    struct sql_conn *conn, const struct resource_bound *bound, struct resource_write *write);
+
+/* Notes which unique key a write broke. */
+void resource_note_duplicate(
+    const struct resource_bound *bound, struct sql_conn *conn, struct resource_write *write);
 
 /* What is wrong with text that has not the form of its column, for people; NULL: nothing. */
 const char *resource_form_problem(

@@ -6,6 +6,7 @@
 
 #include "common/resource/resource_impl.h"
 #include "common/rpc/wire/rpc_envelope.h"
+#include "google/protobuf/field_mask.pb-c.h"
 
 static enum status_code
 resource_no_memory(struct error *error)
@@ -22,10 +23,15 @@ resource_verb_of(enum resource_action action)
 	case RESOURCE_CREATE_MANY: return RESOURCE_CREATE;
 	case RESOURCE_REPLACE_ONE:
 	case RESOURCE_REPLACE_MANY: return RESOURCE_REPLACE;
-	case RESOURCE_DELETE_ONE: break;
+	case RESOURCE_UPDATE_ONE: return RESOURCE_UPDATE;
+	case RESOURCE_DELETE_ONE:
+	case RESOURCE_DELETE_MANY: return RESOURCE_DELETE;
 	case RESOURCE_GET:
-	case RESOURCE_LIST: assert(!"an action that writes");
+	case RESOURCE_GET_MANY:
+	case RESOURCE_LIST:
+	case RESOURCE_ACTIONS: break;
 	}
+	assert(!"an action that writes");
 	return RESOURCE_DELETE;
 }
 
@@ -106,6 +112,86 @@ resource_row_of(const struct resource_method *method, const ProtobufCMessage *re
 								method->row->offset);
 }
 
+/* The revision that the row must have stands in the row itself (AIP-154), or in a deletion's request. */
+static void
+resource_job_take_revision(struct resource_job *job, const ProtobufCMessage *request)
+{
+	const struct resource_method *method = job->method;
+
+	if (job->items[0].row != NULL && method->bound->revision_field != NULL) {
+		job->revision =
+		    resource_field_number(job->items[0].row, method->bound->revision_field);
+	} else if (job->items[0].row == NULL && method->revision != NULL) {
+		job->revision = resource_field_number(request, method->revision);
+	}
+}
+
+/* Why a field can't be changed, or NULL. */
+static const char *
+resource_mask_problem(const struct resource_bound *bound, const ProtobufCFieldDescriptor *field)
+{
+	if (field == bound->secret && field != NULL) {
+		return NULL;
+	}
+	for (size_t i = 0; i < bound->write_count && field != NULL; i++) {
+		if (bound->write[i].field == field) {
+			return (bound->write[i].column->flags & RESOURCE_FIXED) != 0
+				   ? "stays as it was created"
+				   : NULL;
+		}
+	}
+	return field == NULL ? "is no field" : "is given by the service";
+}
+
+/* All fields that a change may have. */
+static uint64_t
+resource_mask_all(const struct resource_bound *bound)
+{
+	const ProtobufCMessageDescriptor *type = bound->resource->message;
+	uint64_t mask = 0;
+
+	for (unsigned i = 0; i < type->n_fields; i++) {
+		if (type->fields[i].label != PROTOBUF_C_LABEL_REPEATED &&
+		    resource_mask_problem(bound, &type->fields[i]) == NULL) {
+			mask |= UINT64_C(1) << i;
+		}
+	}
+	return mask;
+}
+
+/* Reads the FieldMask: none, or "*", stands for every field (AIP-134). */
+static bool
+resource_job_take_mask(struct resource_job *job, const ProtobufCMessage *request,
+    struct arena *arena, struct error *error)
+{
+	const struct resource_method *method = job->method;
+	const struct resource_bound *bound = method->bound;
+	const Google__Protobuf__FieldMask *mask =
+	    *(Google__Protobuf__FieldMask *const *)(const void *)((const char *)request +
+								  method->mask->offset);
+
+	job->mask = 0;
+	for (size_t i = 0; mask != NULL && i < mask->n_paths; i++) {
+		const ProtobufCFieldDescriptor *field =
+		    protobuf_c_message_descriptor_get_field_by_name(
+			bound->resource->message, mask->paths[i]);
+		const char *problem = resource_mask_problem(bound, field);
+
+		if (strcmp(mask->paths[i], "*") == 0) {
+			job->mask |= resource_mask_all(bound);
+		} else if (problem != NULL) {
+			error_violation(
+			    error, arena, method->mask->name, "%s %s", mask->paths[i], problem);
+		} else {
+			job->mask |= UINT64_C(1) << (field - bound->resource->message->fields);
+		}
+	}
+	if (mask == NULL || mask->n_paths == 0) {
+		job->mask = resource_mask_all(bound);
+	}
+	return true;
+}
+
 /* The ids of the path and of the body must agree; a fault of that is in error. */
 static bool
 resource_job_take_one(struct resource_job *job, const ProtobufCMessage *request,
@@ -129,7 +215,7 @@ resource_job_take_one(struct resource_job *job, const ProtobufCMessage *request,
 		return false;
 	}
 	its = job->items[0].id;
-	if (verb == RESOURCE_REPLACE && its != 0 && its != id) {
+	if ((verb == RESOURCE_REPLACE || verb == RESOURCE_UPDATE) && its != 0 && its != id) {
 		resource_fault(
 		    method, key, "must be the id of the path, or left out", arena, error);
 	}
@@ -138,7 +224,8 @@ resource_job_take_one(struct resource_job *job, const ProtobufCMessage *request,
 		    method, key, "must not be given: the service gives it", arena, error);
 	}
 	job->items[0].id = id;
-	return true;
+	resource_job_take_revision(job, request);
+	return verb != RESOURCE_UPDATE || resource_job_take_mask(job, request, arena, error);
 }
 
 /* What a verb asks of the id of a row in a bulk request. */
@@ -168,8 +255,8 @@ resource_item_check(const struct resource_job *job, const struct resource_item *
 	if (resource_is_bulk(method->action)) {
 		resource_check_id(job, item, arena, error);
 	}
-	if (item->row == NULL) {
-		return;
+	if (item->row == NULL || method->action == RESOURCE_UPDATE_ONE) {
+		return; /* an update is checked when its row is known */
 	}
 	if (!resource_is_bulk(method->action)) {
 		snprintf(prefix, sizeof(prefix), "%s.", method->row->name);
@@ -194,12 +281,41 @@ resource_item_refuse(const struct resource_job *job, struct resource_item *item,
 }
 
 static void
-resource_item_accept(struct resource_job *job, struct resource_item *item)
+resource_item_accept(struct resource_job *job, struct resource_item *item, struct arena *arena)
 {
 	item->write = &job->writes[job->write_count++];
 	item->write->verb = resource_verb_of(job->method->action);
 	item->write->row = item->row;
 	item->write->id = item->id;
+	item->write->revision = job->revision;
+	item->write->mask = job->mask;
+	item->write->prefix = job->prefix;
+	item->write->arena = arena;
+}
+
+/* A deletion of many, which are all or none done. */
+static bool
+resource_job_read_ids(struct resource_job *job, const ProtobufCMessage *request, size_t items_max,
+    struct arena *arena, struct error *error)
+{
+	const int64_t *ids;
+	size_t count;
+
+	if (!resource_read_ids(job->method, request, items_max, &ids, &count, arena, error)) {
+		return false;
+	}
+	job->items = arena_calloc(arena, count, sizeof(*job->items));
+	job->writes = arena_calloc(arena, count, sizeof(*job->writes));
+	if (job->items == NULL || job->writes == NULL) {
+		resource_no_memory(error);
+		return false;
+	}
+	job->item_count = count;
+	for (size_t i = 0; i < count; i++) {
+		job->items[i].id = ids[i];
+		resource_item_accept(job, &job->items[i], arena);
+	}
+	return true;
 }
 
 /* Each row of a bulk request is sound or refused by itself. */
@@ -212,7 +328,7 @@ resource_job_check_many(struct resource_job *job, struct arena *arena, struct er
 
 		resource_item_check(job, item, arena, &fault);
 		if (fault.code == STATUS_OK) {
-			resource_item_accept(job, item);
+			resource_item_accept(job, item, arena);
 		} else if (!resource_item_refuse(job, item, &fault, arena)) {
 			resource_no_memory(error);
 			return false;
@@ -228,9 +344,20 @@ resource_job_read(struct resource_job *job, const struct resource_method *method
 {
 	*error = (struct error){0};
 	job->method = method;
+	job->prefix = "";
+	if (method->action == RESOURCE_DELETE_MANY) {
+		return resource_job_read_ids(job, request, bulk_max_items, arena, error);
+	}
 	if (resource_is_bulk(method->action)) {
 		return resource_job_take_many(job, request, bulk_max_items, arena, error) &&
 		       resource_job_check_many(job, arena, error);
+	}
+	if (method->row != NULL) {
+		job->prefix = arena_printf(arena, "%s.", method->row->name);
+	}
+	if (job->prefix == NULL) {
+		resource_no_memory(error);
+		return false;
 	}
 	if (!resource_job_take_one(job, request, arena, error)) {
 		return false;
@@ -239,7 +366,7 @@ resource_job_read(struct resource_job *job, const struct resource_method *method
 	if (error->code != STATUS_OK) {
 		return false;
 	}
-	resource_item_accept(job, &job->items[0]);
+	resource_item_accept(job, &job->items[0], arena);
 	return true;
 }
 
@@ -263,8 +390,23 @@ resource_outcome_error(
 		    write->broken == NULL ? "DUPLICATE" : write->broken->reason, "%s",
 		    write->broken == NULL ? "there is such a row already" : write->broken->message);
 	case RESOURCE_NOT_FOUND: return resource_not_found(bound, write->id, error);
+	case RESOURCE_CHANGED:
+		return error_set(error, STATUS_ABORTED, "REVISION_MISMATCH",
+		    "%s %lld has another revision: read it again", bound->resource->name,
+		    (long long)write->id);
+	case RESOURCE_REFUSED: *error = *write->fault; return error->code;
 	}
 	return error_set(error, STATUS_INTERNAL, NULL, "internal error");
+}
+
+/* Tells the revision that a row has after its change. */
+static void
+resource_set_revision(
+    const struct resource_bound *bound, ProtobufCMessage *row, const struct resource_write *write)
+{
+	if (row != NULL && bound->revision_field != NULL) {
+		resource_field_set_number(row, bound->revision_field, write->revision_now);
+	}
 }
 
 /* The result of a row: the row as it is now, or as it was sent. */
@@ -293,6 +435,9 @@ resource_item_result(
 		id = resource_verb_of(method->action) == RESOURCE_CREATE ? -1 : item->id;
 	}
 	row = resource_answer(method->bound, item->row, id, arena);
+	if (fault == NULL) {
+		resource_set_revision(method->bound, row, item->write);
+	}
 	memcpy((char *)result + method->result_status->offset, &status, sizeof(status));
 	memcpy((char *)result + method->result_row->offset, &row, sizeof(row));
 	return row == NULL || (fault != NULL && status == NULL) ? NULL : result;
@@ -320,10 +465,16 @@ resource_job_answer_many(const struct resource_job *job, struct arena *arena)
 static const ProtobufCMessage *
 resource_job_answer_one(const struct resource_job *job, struct arena *arena)
 {
-	if (job->method->action == RESOURCE_DELETE_ONE) {
+	const struct resource_write *write = &job->writes[0];
+	ProtobufCMessage *answer;
+
+	if (write->verb == RESOURCE_DELETE) {
 		return resource_message_new(job->method->output, arena);
 	}
-	return resource_answer(job->method->bound, job->items[0].row, job->writes[0].id, arena);
+	answer = resource_answer(job->method->bound,
+	    write->now != NULL ? write->now : job->items[0].row, write->id, arena);
+	resource_set_revision(job->method->bound, answer, write);
+	return answer;
 }
 
 const ProtobufCMessage *

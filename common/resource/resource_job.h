@@ -24,7 +24,11 @@ enum resource_action {
 	RESOURCE_CREATE_MANY,  /* {repeated row} -> {repeated {Status status, row}} */
 	RESOURCE_REPLACE_ONE,  /* {id, row} -> row */
 	RESOURCE_REPLACE_MANY, /* {repeated row} -> {repeated {Status status, row}} */
-	RESOURCE_DELETE_ONE    /* {id} -> {} */
+	RESOURCE_DELETE_ONE,   /* {id, [revision]} -> {} */
+	RESOURCE_UPDATE_ONE,   /* {id, row, FieldMask update_mask} -> row; AIP-134 */
+	RESOURCE_GET_MANY,     /* {repeated id} -> {repeated row}; AIP-231 */
+	RESOURCE_DELETE_MANY,  /* {repeated id} -> {}; AIP-235 */
+	RESOURCE_ACTIONS
 };
 
 /* A method with its messages; to be set up by resource_method_bind. Any thread. */
@@ -33,6 +37,9 @@ struct resource_method {
 	enum resource_action action;
 	const ProtobufCMessageDescriptor *input, *output;
 	const ProtobufCFieldDescriptor *id, *row; /* of the input; row may be repeated */
+	const ProtobufCFieldDescriptor *ids;      /* repeated: the key's name with an s */
+	const ProtobufCFieldDescriptor *revision; /* or NULL */
+	const ProtobufCFieldDescriptor *mask;
 	const ProtobufCFieldDescriptor *page_size, *page_token;
 	const ProtobufCFieldDescriptor *filters[RESOURCE_FILTERS_MAX];
 	const ProtobufCFieldDescriptor *rows, *next_page_token; /* of the output */
@@ -50,6 +57,17 @@ bool resource_is_bulk(enum resource_action action);
 /* Get. Reads the id; false, with error, when it can be none. */
 bool resource_read_id(const struct resource_method *method, const ProtobufCMessage *request,
     int64_t *id, struct arena *arena, struct error *error);
+
+/*
+ * The ids of a request for many, of which there are *count; false, with error, when
+ * there are none, too many, or one can be none. Borrowed from the request.
+ */
+bool resource_read_ids(const struct resource_method *method, const ProtobufCMessage *request,
+    size_t max, const int64_t **ids, size_t *count, struct arena *arena, struct error *error);
+
+/* The response with the rows of a request for many. NULL without memory. */
+ProtobufCMessage *resource_answer_ids(const struct resource_method *method, ProtobufCMessage **rows,
+    size_t count, struct arena *arena);
 
 /* The error of a row that is not there. */
 enum status_code resource_not_found(
@@ -93,6 +111,11 @@ struct resource_job {
 	size_t item_count;
 	struct resource_write *writes; /* one for each valid row, in their order */
 	size_t write_count;
+
+	/* Of every write: see struct resource_write. */
+	int64_t revision;
+	uint64_t mask;
+	const char *prefix;
 };
 
 /*

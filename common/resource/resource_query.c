@@ -4,6 +4,7 @@
 #include "common/resource/resource_impl.h"
 #include "common/resource/resource_job.h"
 #include "common/resource/resource_page.h"
+#include "google/protobuf/field_mask.pb-c.h"
 #include "mockvideo/rpc.pb-c.h"
 
 /* The one field of message with this name and type; NULL: there is none. */
@@ -65,7 +66,6 @@ resource_bind_list(struct resource_method *method)
 	method->page_size = resource_field_named(method->input, "page_size", PROTOBUF_C_TYPE_INT32);
 	method->page_token =
 	    resource_field_named(method->input, "page_token", PROTOBUF_C_TYPE_STRING);
-	method->rows = resource_field_of_type(method->output, resource->message, true);
 	method->next_page_token =
 	    resource_field_named(method->output, "next_page_token", PROTOBUF_C_TYPE_STRING);
 	for (size_t i = 0; i < resource->filter_count; i++) {
@@ -82,6 +82,26 @@ resource_bind_list(struct resource_method *method)
 	       method->next_page_token != NULL;
 }
 
+/* The repeated field of the key's name with an s: "ids". */
+static const ProtobufCFieldDescriptor *
+resource_field_ids(const struct resource_method *method)
+{
+	const ProtobufCMessageDescriptor *input = method->input;
+	const char *key = method->bound->key->name;
+
+	for (unsigned i = 0; i < input->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &input->fields[i];
+
+		if (field->type == PROTOBUF_C_TYPE_INT64 &&
+		    field->label == PROTOBUF_C_LABEL_REPEATED &&
+		    strncmp(field->name, key, strlen(key)) == 0 &&
+		    strcmp(field->name + strlen(key), "s") == 0) {
+			return field;
+		}
+	}
+	return NULL;
+}
+
 static bool
 resource_bind_action(struct resource_method *method)
 {
@@ -91,6 +111,11 @@ resource_bind_action(struct resource_method *method)
 	method->id =
 	    resource_field_named(method->input, method->bound->key->name, PROTOBUF_C_TYPE_INT64);
 	method->row = resource_field_of_type(method->input, row, bulk);
+	method->ids = resource_field_ids(method);
+	method->revision = resource_field_named(method->input, "revision", PROTOBUF_C_TYPE_INT64);
+	method->mask =
+	    resource_field_of_type(method->input, &google__protobuf__field_mask__descriptor, false);
+	method->rows = resource_field_of_type(method->output, row, true);
 	switch (method->action) {
 	case RESOURCE_GET: return method->id != NULL && method->output == row;
 	case RESOURCE_LIST: return resource_bind_list(method);
@@ -99,7 +124,13 @@ resource_bind_action(struct resource_method *method)
 		return method->id != NULL && method->row != NULL && method->output == row;
 	case RESOURCE_CREATE_MANY:
 	case RESOURCE_REPLACE_MANY: return method->row != NULL && resource_bind_results(method);
+	case RESOURCE_UPDATE_ONE:
+		return method->id != NULL && method->row != NULL && method->mask != NULL &&
+		       method->output == row && row->n_fields <= 64;
 	case RESOURCE_DELETE_ONE: return method->id != NULL;
+	case RESOURCE_DELETE_MANY: return method->ids != NULL;
+	case RESOURCE_GET_MANY: return method->ids != NULL && method->rows != NULL;
+	case RESOURCE_ACTIONS: break;
 	}
 	return false;
 }
@@ -130,6 +161,44 @@ resource_read_id(const struct resource_method *method, const ProtobufCMessage *r
 		error_violation(error, arena, method->id->name, "must be 1 or more");
 	}
 	return *id >= 1;
+}
+
+bool
+resource_read_ids(const struct resource_method *method, const ProtobufCMessage *request, size_t max,
+    const int64_t **ids, size_t *count, struct arena *arena, struct error *error)
+{
+	const char *at = (const char *)request;
+
+	*error = (struct error){0};
+	*count = *(const size_t *)(const void *)(at + method->ids->quantifier_offset);
+	*ids = *(const int64_t *const *)(const void *)(at + method->ids->offset);
+	if (*count == 0) {
+		error_violation(error, arena, method->ids->name, "must not be empty");
+	} else if (*count > max) {
+		error_set(error, STATUS_INVALID_ARGUMENT, "TOO_MANY_ITEMS",
+		    "%zu %s are more than the %zu that a request may have", *count,
+		    method->ids->name, max);
+		return false;
+	}
+	for (size_t i = 0; i < *count; i++) {
+		if ((*ids)[i] < 1) {
+			error_violation(
+			    error, arena, method->ids->name, "number %zu must be 1 or more", i + 1);
+		}
+	}
+	return error->code == STATUS_OK;
+}
+
+ProtobufCMessage *
+resource_answer_ids(const struct resource_method *method, ProtobufCMessage **rows, size_t count,
+    struct arena *arena)
+{
+	ProtobufCMessage *response = resource_message_new(method->output, arena);
+
+	if (response != NULL) {
+		resource_field_set_list(response, method->rows, rows, count);
+	}
+	return response;
 }
 
 enum status_code

@@ -167,3 +167,70 @@ resource_check_columns(const struct resource_bound *bound, const ProtobufCMessag
 		}
 	}
 }
+
+static bool
+resource_has_violation(const struct error *error, const struct violation *violation)
+{
+	for (size_t i = 0; i < error->violation_count; i++) {
+		if (strcmp(error->violations[i].field, violation->field) == 0 &&
+		    strcmp(error->violations[i].description, violation->description) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Whether callers know one of the mask's fields by this name. */
+static bool
+resource_is_masked(
+    const struct resource_bound *bound, const struct resource_write *write, const char *name)
+{
+	const ProtobufCMessageDescriptor *type = bound->resource->message;
+
+	for (size_t i = 0; i < bound->write_count; i++) {
+		const struct resource_column *column = bound->write[i].column;
+
+		if (column->name != NULL && strcmp(name, column->name) == 0) {
+			return resource_mask_has(bound, write->mask, bound->write[i].field);
+		}
+	}
+	for (unsigned i = 0; i < type->n_fields; i++) {
+		if (strcmp(name, type->fields[i].name) == 0) {
+			return resource_mask_has(bound, write->mask, &type->fields[i]);
+		}
+	}
+	return false;
+}
+
+static void
+resource_check_row(const struct resource_bound *bound, const struct resource_write *write,
+    const ProtobufCMessage *row, struct error *error)
+{
+	resource_check_columns(bound, row, write->prefix, write->arena, error);
+	if (bound->resource->check != NULL) {
+		bound->resource->check(row, write->verb, write->prefix, write->arena, error);
+	}
+}
+
+bool
+resource_breaks_rules(const struct resource_bound *bound, const ProtobufCMessage *before,
+    const struct resource_write *write, const ProtobufCMessage *row, struct error *error)
+{
+	struct error old = {0};
+	struct error all = {0};
+
+	resource_check_row(bound, write, row, &all);
+	if (all.violation_count > 0) {
+		resource_check_row(bound, write, before, &old);
+	}
+	for (size_t i = 0; i < all.violation_count; i++) {
+		const struct violation *violation = &all.violations[i];
+
+		if (resource_is_masked(bound, write, violation->field + strlen(write->prefix)) ||
+		    !resource_has_violation(&old, violation)) {
+			error_violation(
+			    error, write->arena, violation->field, "%s", violation->description);
+		}
+	}
+	return error->code != STATUS_OK;
+}

@@ -31,8 +31,8 @@ resource_no_value(struct sql_conn *conn)
 	return sql_fail(conn, "a field has no value that can be stored");
 }
 
-/* Which unique key a write broke: the database's words name it. */
-static void
+/* The database's words name it. */
+void
 resource_note_duplicate(
     const struct resource_bound *bound, struct sql_conn *conn, struct resource_write *write)
 {
@@ -170,50 +170,102 @@ resource_replace_places(const struct resource_bound *bound, struct resource_plac
 	return count;
 }
 
+/* Reads the revision that the row has now, 0 if there is no row. */
+static enum sql_end
+resource_read_revision(
+    struct sql_conn *conn, const struct resource_bound *bound, int64_t id, int64_t *revision)
+{
+	const struct sql_value key = sql_int_value(id);
+	enum sql_end end = sql_execute(conn, bound->slots + RESOURCE_SLOT_REVISION,
+	    bound->read_revision.text, bound->read_revision.len, &key, 1);
+
+	*revision = 0;
+	if (end == SQL_OK && sql_next(conn)) {
+		*revision = sql_int(conn, 0);
+		sql_next(conn);
+	}
+	return end == SQL_OK ? sql_ended(conn) : end;
+}
+
+/* A row that was not matched is missing, or has another revision; one that was has a new one. */
+static enum sql_end
+resource_settle(
+    struct sql_conn *conn, const struct resource_bound *bound, struct resource_write *write)
+{
+	bool matched = sql_affected(conn) > 0;
+	int64_t revision = 0;
+	enum sql_end end = SQL_OK;
+
+	if (bound->revision != NULL && (!matched || write->verb == RESOURCE_REPLACE)) {
+		end = resource_read_revision(conn, bound, write->id, &revision);
+	}
+	write->revision_now = revision;
+	if (!matched && revision != 0) {
+		write->outcome = RESOURCE_CHANGED;
+	} else if (!matched && write->verb != RESOURCE_DELETE) {
+		write->outcome = RESOURCE_NOT_FOUND;
+	}
+	return end;
+}
+
+static bool
+resource_is_conditional(const struct resource_bound *bound, const struct resource_write *write)
+{
+	return write->revision != 0 && bound->revision != NULL;
+}
+
 static enum sql_end
 resource_replace(
     struct sql_conn *conn, const struct resource_bound *bound, struct resource_write *write)
 {
 	struct resource_place places[RESOURCE_COLUMNS_MAX];
-	struct sql_value values[RESOURCE_COLUMNS_MAX + 1];
+	struct sql_value values[RESOURCE_COLUMNS_MAX + 2];
 	size_t count = resource_replace_places(bound, places);
+	bool conditional = resource_is_conditional(bound, write);
+	const struct resource_sql *sql = conditional ? &bound->replace_if : &bound->replace;
 	enum sql_end end;
 
 	if (!resource_values(conn, bound, places, count, write, values)) {
 		return resource_no_value(conn);
 	}
 	values[count++] = sql_int_value(write->id);
-	end = sql_execute(conn, bound->slots + RESOURCE_SLOT_REPLACE, bound->replace.text,
-	    bound->replace.len, values, count);
+	if (conditional) {
+		values[count++] = sql_int_value(write->revision);
+	}
+	end = sql_execute(conn,
+	    bound->slots + (conditional ? RESOURCE_SLOT_REPLACE_IF : RESOURCE_SLOT_REPLACE),
+	    sql->text, sql->len, values, count);
 	if (end == SQL_DUPLICATE) {
 		resource_note_duplicate(bound, conn, write);
 		return SQL_OK;
 	}
-	if (end == SQL_OK && sql_affected(conn) == 0) {
-		write->outcome = RESOURCE_NOT_FOUND;
-	}
-	return end;
+	return end == SQL_OK ? resource_settle(conn, bound, write) : end;
 }
 
 static enum sql_end
 resource_delete_one(
-    struct sql_conn *conn, const struct resource_bound *bound, const struct resource_write *write)
+    struct sql_conn *conn, const struct resource_bound *bound, struct resource_write *write)
 {
-	const struct sql_value id = sql_int_value(write->id);
+	bool conditional = resource_is_conditional(bound, write);
+	const struct resource_sql *sql = conditional ? &bound->remove_if : &bound->remove;
+	const struct sql_value values[] = {
+	    sql_int_value(write->id), sql_int_value(write->revision)};
+	enum sql_end end = sql_execute(conn,
+	    bound->slots + (conditional ? RESOURCE_SLOT_DELETE_IF : RESOURCE_SLOT_DELETE),
+	    sql->text, sql->len, values, conditional ? 2 : 1);
 
-	return sql_execute(conn, bound->slots + RESOURCE_SLOT_DELETE, bound->remove.text,
-	    bound->remove.len, &id, 1);
+	return end == SQL_OK && conditional ? resource_settle(conn, bound, write) : end;
 }
 
 static enum sql_end
 resource_delete(struct sql_conn *conn, const struct resource_bound *bound,
-    const struct resource_write *writes, size_t count)
+    struct resource_write *writes, size_t count)
 {
 	int64_t ids[SQL_IDS_MAX];
 	struct buf *sql = sql_buf(conn);
 	enum sql_end end = SQL_OK;
 
-	if (bound->dialect == SQL_SQLITE) {
+	if (bound->dialect == SQL_SQLITE || resource_is_conditional(bound, writes)) {
 		return resource_delete_one(conn, bound, writes);
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -237,7 +289,7 @@ static size_t
 resource_rows_max(
     struct sql_conn *conn, const struct resource_bound *bound, enum resource_verb verb)
 {
-	if (bound->dialect == SQL_SQLITE || verb == RESOURCE_REPLACE) {
+	if (bound->dialect == SQL_SQLITE || verb == RESOURCE_REPLACE || verb == RESOURCE_UPDATE) {
 		return 1;
 	}
 	if (verb == RESOURCE_DELETE) {
@@ -254,8 +306,9 @@ resource_run_length(struct sql_conn *conn, const struct resource_writing *writin
 	size_t most = resource_rows_max(conn, writing->bound, verb);
 	size_t len = 1;
 
-	while (len < most && first + len < writing->count &&
-	       writing->writes[first + len].verb == verb) {
+	while (len < most && first + len < writing->count && writing->writes[first].revision == 0 &&
+	       writing->writes[first + len].verb == verb &&
+	       writing->writes[first + len].revision == 0) {
 		len++;
 	}
 	if (verb == RESOURCE_CREATE) {
@@ -271,6 +324,7 @@ resource_write_run(struct sql_conn *conn, const struct resource_bound *bound,
 	switch (writes[0].verb) {
 	case RESOURCE_CREATE: return resource_insert(conn, bound, writes, count);
 	case RESOURCE_REPLACE: return resource_replace(conn, bound, writes);
+	case RESOURCE_UPDATE: return resource_update(conn, bound, writes);
 	case RESOURCE_DELETE: return resource_delete(conn, bound, writes, count);
 	}
 	return SQL_OK;
@@ -283,6 +337,9 @@ resource_reset(struct resource_writing *writing)
 	for (size_t i = 0; i < writing->count; i++) {
 		writing->writes[i].outcome = RESOURCE_DONE;
 		writing->writes[i].broken = NULL;
+		writing->writes[i].fault = NULL;
+		writing->writes[i].now = NULL;
+		writing->writes[i].revision_now = 1;
 		if (writing->writes[i].verb == RESOURCE_CREATE) {
 			writing->writes[i].id = 0;
 		}
@@ -302,11 +359,22 @@ resource_has_changed(const struct resource_writing *writing)
 	return false;
 }
 
+/* Whether all is one statement. */
+static bool
+resource_is_alone(const struct resource_writing *writing)
+{
+	const struct resource_write *only = &writing->writes[0];
+
+	return writing->count == 1 && only->verb != RESOURCE_UPDATE &&
+	       (writing->bound->revision == NULL || only->verb == RESOURCE_CREATE ||
+		   (only->verb == RESOURCE_DELETE && only->revision == 0));
+}
+
 static enum sql_end
 resource_do_write(struct sql_conn *conn, void *call)
 {
 	struct resource_writing *writing = call;
-	enum sql_end end = writing->count == 1 ? sql_alone(conn) : sql_begin(conn);
+	enum sql_end end = resource_is_alone(writing) ? sql_alone(conn) : sql_begin(conn);
 	size_t len;
 
 	resource_reset(writing);
@@ -326,6 +394,7 @@ resource_operation_of(enum resource_verb verb)
 	switch (verb) {
 	case RESOURCE_CREATE: return RESOURCE_OPERATION_CREATE;
 	case RESOURCE_REPLACE: return RESOURCE_OPERATION_REPLACE;
+	case RESOURCE_UPDATE: return RESOURCE_OPERATION_UPDATE;
 	case RESOURCE_DELETE: break;
 	}
 	return RESOURCE_OPERATION_DELETE;

@@ -22,7 +22,7 @@
 /* Operations whose outcome can be unknown. */
 #define SERVICE_WRITES                                                                             \
 	(1U << RESOURCE_OPERATION_CREATE | 1U << RESOURCE_OPERATION_REPLACE |                      \
-	    1U << RESOURCE_OPERATION_DELETE)
+	    1U << RESOURCE_OPERATION_UPDATE | 1U << RESOURCE_OPERATION_DELETE)
 
 static const char *const service_operation_names[RESOURCE_OPERATION_COUNT] = {
     [RESOURCE_OPERATION_CHECK] = "check",
@@ -30,6 +30,7 @@ static const char *const service_operation_names[RESOURCE_OPERATION_COUNT] = {
     [RESOURCE_OPERATION_LIST] = "list",
     [RESOURCE_OPERATION_CREATE] = "create",
     [RESOURCE_OPERATION_REPLACE] = "replace",
+    [RESOURCE_OPERATION_UPDATE] = "update",
     [RESOURCE_OPERATION_DELETE] = "delete"};
 
 /* The series of a method, by the codes of its calls. */
