@@ -62,6 +62,8 @@ gw_api_read_limits(struct gw_api *api, const struct conf *conf)
 	api->head_max_bytes = (size_t)conf_int(conf, GW_HEAD_MAX_BYTES);
 	api->in_flight_max = (size_t)conf_int(conf, GW_IN_FLIGHT_MAX);
 	api->access_log = conf_bool(conf, GW_ACCESS_LOG);
+	snprintf(api->cors_max_age_s, sizeof(api->cors_max_age_s), "%d",
+	    (int)conf_int(conf, GW_CORS_MAX_AGE_S));
 }
 
 static enum status_code
@@ -108,6 +110,10 @@ gw_api_open(struct gw_api *api, const struct conf *conf, struct error *error)
 	memset(api, 0, sizeof(*api));
 	gw_api_read_limits(api, conf);
 	status = gw_backends_read(&api->backends, conf_text(conf, GW_BACKENDS), error);
+	if (status == STATUS_OK) {
+		status =
+		    gw_origins_read(&api->cors_origins, conf_text(conf, GW_CORS_ORIGINS), error);
+	}
 	if (status == STATUS_OK) {
 		status = gw_rules_read(&api->rules, conf_text(conf, GW_HTTP_RULES), error);
 	}
@@ -158,6 +164,7 @@ gw_api_close(struct gw_api *api)
 	}
 	gw_backends_free(&api->backends);
 	gw_rules_fini(&api->rules);
+	gw_origins_free(&api->cors_origins);
 	rpc_tls_close(&api->tls);
 	free(api->budgets);
 	api->budgets = NULL;

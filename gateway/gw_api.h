@@ -13,6 +13,7 @@
 #include "common/base/status.h"
 #include "gateway/gw_backend.h"
 #include "gateway/gw_budget.h"
+#include "gateway/gw_origin.h"
 #include "gateway/gw_rules.h"
 #include "gateway/route/route.h"
 
@@ -31,6 +32,8 @@ struct gw_api {
 	size_t bulk_max_items;
 	size_t head_max_bytes;
 	bool access_log;
+	struct gw_origins cors_origins;
+	char cors_max_age_s[12];   /* as a header says it */
 	struct gw_budget *budgets; /* GW_BUDGET_COUNT; the one thing here that changes */
 };
 

@@ -10,6 +10,7 @@
 #include "common/telemetry/log.h"
 #include "common/telemetry/telemetry.h"
 #include "gateway/gw_backend.h"
+#include "gateway/gw_origin.h"
 
 static const struct conf_row gw_rows[GW_CONF_COUNT] = {
     [GW_LISTEN] = {"listen", CONF_TEXT, CONF_REQUIRED, 1, 256, "127.0.0.1:5000", NULL,
@@ -109,6 +110,12 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
 	"Accept HTTP/2 without TLS from clients that begin with it (prior knowledge).", NULL},
     [GW_HTTP2_STREAMS_MAX] = {"http2StreamsMax", CONF_INT, 0, 1, 10000, "100", "requests",
 	"Maximum number of requests of an HTTP/2 connection at a time.", NULL},
+    [GW_CORS_ORIGINS] = {"corsOrigins", CONF_TEXT, 0, 0, 4096, NULL, NULL,
+	"Origins whose pages may use the API in a browser (CORS), separated by commas, as browsers "
+	"send them: scheme://host or scheme://host:port; * alone: all; empty: none.",
+	NULL},
+    [GW_CORS_MAX_AGE_S] = {"corsMaxAgeS", CONF_INT, 0, 0, 86400, "600", "s",
+	"Time for which a browser may remember what corsOrigins allows it.", NULL},
     [GW_DRAIN_MS] = {"drainMs", CONF_INT, 0, 0, 3600000, "10000", "ms",
 	"Maximum time for requests to finish when the gateway is told to stop.", NULL},
     [GW_BATCH_MAX_CALLS] = {"batchMaxCalls", CONF_INT, 0, 1, 1024, "64", "calls",
@@ -248,10 +255,22 @@ gw_conf_check_memory(const struct conf *conf, struct error *error)
 }
 
 static bool
+gw_conf_check_origins(const struct conf *conf, struct error *error)
+{
+	struct gw_origins origins;
+	bool valid =
+	    gw_origins_read(&origins, conf_text(conf, GW_CORS_ORIGINS), error) == STATUS_OK;
+
+	gw_origins_free(&origins);
+	return valid;
+}
+
+static bool
 gw_conf_check(const struct conf *conf, struct error *error)
 {
 	return gw_conf_check_listen(conf, error) && gw_conf_check_tls(conf, error) &&
-	       gw_conf_check_backends(conf, error) && gw_conf_check_memory(conf, error) &&
+	       gw_conf_check_backends(conf, error) && gw_conf_check_origins(conf, error) &&
+	       gw_conf_check_memory(conf, error) &&
 	       telemetry_check(conf_text(conf, GW_ADMIN_LISTEN), conf_text(conf, GW_OTLP_ENDPOINT),
 		   conf_text(conf, GW_TRACE_SAMPLE_RATIO), error);
 }

@@ -170,6 +170,23 @@ gw_intake_put_span(struct gw_conn *conn, struct gw_span span)
 	gw_intake_put(&conn->sock->input, conn->intake.raw->bytes + span.at, span.len);
 }
 
+/* A page may read why it was refused. */
+static void
+gw_intake_put_origin(struct gw_conn *conn)
+{
+	const struct gw_intake *intake = &conn->intake;
+	struct gw_line origin = {NULL, 0};
+
+	if (gw_origins_exist(&conn->loop->options.api->cors_origins)) {
+		origin = gw_guard_header(&intake->guard, intake->raw->bytes, "origin");
+	}
+	if (origin.len > 0) {
+		gw_intake_put(&conn->sock->input, H2O_STRLIT("origin: "));
+		gw_intake_put(&conn->sock->input, origin.data, origin.len);
+		gw_intake_put(&conn->sock->input, H2O_STRLIT("\r\n"));
+	}
+}
+
 /*
  * The library gets the request line alone, as far as it was read, and the id for
  * the answer and the log. The handler sees the guard's refusal and answers by it.
@@ -194,6 +211,7 @@ gw_intake_refuse(struct gw_conn *conn)
 		gw_intake_put_span(conn, guard->request_id);
 		gw_intake_put(input, H2O_STRLIT("\r\n"));
 	}
+	gw_intake_put_origin(conn);
 	gw_intake_put(input, H2O_STRLIT("\r\n"));
 	gw_intake_drop(&conn->intake.raw, conn->intake.raw->size);
 	gw_intake_free_empty(&conn->intake.raw);

@@ -9,6 +9,7 @@
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conn.h"
+#include "gateway/gw_cors.h"
 #include "gateway/gw_hold.h"
 #include "gateway/gw_input.h"
 #include "gateway/gw_media.h"
@@ -225,6 +226,7 @@ gw_request_new(h2o_req_t *req)
 	gw_request_id(req, request->id);
 	h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-request-id"), 0,
 	    "X-Request-Id", request->id, strlen(request->id));
+	gw_cors_begin(request);
 	return request;
 }
 
@@ -284,6 +286,7 @@ gw_request_wrong_verb(struct gw_request *request, const char *allow, struct erro
 
 	gw_reply_header(request, H2O_TOKEN_ALLOW, allow, strlen(allow));
 	if (h2o_memis(verb.base, verb.len, H2O_STRLIT("OPTIONS"))) {
+		gw_cors_answer_preflight(request, allow);
 		return 204;
 	}
 	error_set(error, STATUS_UNIMPLEMENTED, "METHOD_NOT_ALLOWED",

@@ -58,6 +58,7 @@ struct gw_request {
 	struct route_match match; /* route NULL: none was found */
 	const char *route;        /* template of the path, or GW_ROUTE_NONE */
 	bool head_only;           /* the answer has no body */
+	bool cross_origin;        /* a page of an origin of corsOrigins may read the answer */
 	bool paged;               /* pages are in use */
 	struct gw_pages pages;
 	struct gw_turn turn;
