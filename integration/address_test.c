@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "integration/scrape.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 #include "tests/netns.h"
 
 static const char *const loopbacks[] = {"127.0.0.1", "[::1]"};
@@ -52,10 +52,9 @@ calls_are_answered_on_both_families(void **state)
 	}
 }
 
-static int
-start(void **state)
+static void
+configure(void)
 {
-	(void)state;
 	stack.accountd_hosts[0] = "";
 	stack.gatewayd_host = "";
 	stack.gatewayd_flags[0] = "--admin-listen=:5001";
@@ -64,16 +63,6 @@ start(void **state)
 	stack.accountd_ports[0] = process_free_port();
 	snprintf(backends, sizeof(backends), "tcp://[::1]:%u", stack.accountd_ports[0]);
 	stack.backends = backends;
-	stack_start(&stack);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	stack_stop(&stack);
-	return 0;
 }
 
 int
@@ -83,13 +72,13 @@ main(void)
 	    cmocka_unit_test(every_port_answers_on_both_families),
 	    cmocka_unit_test(calls_are_answered_on_both_families),
 	};
-	int failed;
 
 	if (!netns_enter(NETNS_BOTH)) {
 		puts("1..0 # SKIP a network of one's own is not permitted");
 		return 0;
 	}
-	failed = cmocka_run_group_tests(tests, start, stop);
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.stack = &stack,
+	    .configure = configure,
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])});
 }

@@ -10,7 +10,7 @@
 
 #include "integration/http.h"
 #include "integration/json_get.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 
 #define PASSWORD "alksdf98423)*(&#"
 
@@ -39,7 +39,7 @@ static const char original[] =
     " (1, 'two\nlines', 'a@b\r\nBcc: x', 1, '');"
     "INSERT INTO accountUser VALUES (1, 1), (2, 5);";
 
-static struct stack stack;
+static struct stack stack = {.store = STACK_MYSQL, .first_sql = original};
 
 static void
 every_row_is_kept_and_served(void **state)
@@ -177,23 +177,6 @@ the_version_before_runs_on_a_schema_that_says_so(void **state)
 	stack_await(&stack, "/accountdhealth", 200);
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	stack.store = STACK_MYSQL;
-	stack.first_sql = original;
-	stack_start(&stack);
-	return 0;
-}
-
-static void
-the_system_stops_cleanly(void **state)
-{
-	(void)state;
-	stack_stop(&stack);
-}
-
 int
 main(void)
 {
@@ -205,10 +188,8 @@ main(void)
 	    cmocka_unit_test(a_user_with_text_that_no_new_one_may_have_can_be_mended),
 	    cmocka_unit_test(migrating_again_changes_nothing),
 	    cmocka_unit_test(the_version_before_runs_on_a_schema_that_says_so),
-	    cmocka_unit_test(the_system_stops_cleanly),
 	};
-	int failed = cmocka_run_group_tests(tests, start, NULL);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){
+	    .stack = &stack, .tests = tests, .test_count = sizeof(tests) / sizeof(tests[0])});
 }

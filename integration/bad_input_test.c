@@ -258,7 +258,7 @@ static const struct CMUnitTest tests[] = {
 int
 main(void)
 {
-	return both_run(&(struct both){.rules = rules,
+	return both_run(&(struct suite){.rules = rules,
 	    .rule_count = sizeof(rules) / sizeof(rules[0]),
 	    .tests = tests,
 	    .test_count = sizeof(tests) / sizeof(tests[0])});

@@ -162,5 +162,5 @@ int
 main(void)
 {
 	return both_run(
-	    &(struct both){.tests = tests, .test_count = sizeof(tests) / sizeof(tests[0])});
+	    &(struct suite){.tests = tests, .test_count = sizeof(tests) / sizeof(tests[0])});
 }

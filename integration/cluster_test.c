@@ -11,7 +11,7 @@
 
 #include "common/base/clock.h"
 #include "integration/load.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 
 #define CLIENTS     8
 #define KILLS       6
@@ -227,22 +227,6 @@ a_gateway_that_is_killed_leaves_accountd_fit(void **state)
 	process_await_log(&stack.accountd[0], mark, "\"listening\"");
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	stack_start(&stack);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	stack_stop(&stack);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -253,8 +237,7 @@ main(void)
 		one_that_stands_still_costs_little_and_comes_back_by_itself, free_load),
 	    cmocka_unit_test_teardown(a_gateway_that_is_killed_leaves_accountd_fit, free_load),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){
+	    .stack = &stack, .tests = tests, .test_count = sizeof(tests) / sizeof(tests[0])});
 }

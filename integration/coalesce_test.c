@@ -275,14 +275,14 @@ the_second_gateway_stops_cleanly(void **state)
 }
 
 static void
-configure(struct stack *stack)
+configure(void)
 {
 	print_message("%s, SEED=%llu\n", sharing ? "calls share" : "each call by itself",
 	    (unsigned long long)seed);
-	stack->gatewayd_flags[0] = "--request-timeout-ms=60000";
+	both_stack.gatewayd_flags[0] = "--request-timeout-ms=60000";
 	if (!sharing) {
-		stack->gatewayd_flags[1] = "--batch-max-calls=1";
-		stack->accountd_flags[0] = "--coalesce-max=1";
+		both_stack.gatewayd_flags[1] = "--batch-max-calls=1";
+		both_stack.accountd_flags[0] = "--coalesce-max=1";
 	}
 }
 
@@ -322,7 +322,7 @@ static const struct CMUnitTest tests[] = {
 int
 main(void)
 {
-	const struct both both = {.configure = configure,
+	const struct suite both = {.configure = configure,
 	    .prepare = start_second,
 	    .tests = tests,
 	    .test_count = sizeof(tests) / sizeof(tests[0])};

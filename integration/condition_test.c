@@ -120,9 +120,9 @@ static const struct CMUnitTest tests[] = {
 };
 
 static void
-configure(struct stack *stack)
+configure(void)
 {
-	stack->gatewayd_flags[0] = "--http2=true";
+	both_stack.gatewayd_flags[0] = "--http2=true";
 }
 
 static void
@@ -134,7 +134,7 @@ prepare(void)
 int
 main(void)
 {
-	return both_run(&(struct both){.configure = configure,
+	return both_run(&(struct suite){.configure = configure,
 	    .prepare = prepare,
 	    .rules = rules,
 	    .rule_count = sizeof(rules) / sizeof(rules[0]),

@@ -11,7 +11,7 @@
 
 #include "common/base/clock.h"
 #include "integration/load.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 
 #define CLIENTS     8
 #define KILLS       3
@@ -192,22 +192,6 @@ free_load(void **state)
 	return 0;
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	stack_start(&stack);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	stack_stop(&stack);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -220,8 +204,7 @@ main(void)
 	    cmocka_unit_test_teardown(
 		a_new_password_is_taken_while_requests_are_answered, free_load),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){
+	    .stack = &stack, .tests = tests, .test_count = sizeof(tests) / sizeof(tests[0])});
 }

@@ -20,7 +20,7 @@
 
 #include "common/base/clock.h"
 #include "integration/load.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 
 #define CLIENTS    8
 #define NAME       "accountd.test"
@@ -179,12 +179,11 @@ a_silent_name_server_delays_no_stop(void **state)
 	close(fd);
 }
 
-static int
-start(void **state)
+static void
+configure(void)
 {
 	unsigned port = process_free_port();
 
-	(void)state;
 	process_make_dir(dir);
 	snprintf(hosts, sizeof(hosts), "%s/hosts", dir);
 	write_hosts(true, true, false);
@@ -199,18 +198,13 @@ start(void **state)
 		stack.accountd_ports[i] = port;
 	}
 	snprintf(backends, sizeof(backends), "dns:///" NAME ":%u", port);
-	stack_start(&stack);
-	return 0;
 }
 
-static int
-stop(void **state)
+static void
+finish(void)
 {
-	(void)state;
 	load_free(&load);
-	stack_stop(&stack);
 	process_remove_dir(dir);
-	return 0;
 }
 
 int
@@ -220,13 +214,14 @@ main(void)
 	    cmocka_unit_test(those_that_are_named_get_the_calls),
 	    cmocka_unit_test(a_silent_name_server_delays_no_stop),
 	};
-	int failed;
 
 	if (system("unshare --mount mount --bind /etc/hosts /etc/hosts 2>/dev/null") != 0) {
 		puts("1..0 # SKIP a hosts file of its own needs root and mount namespaces");
 		return 0;
 	}
-	failed = cmocka_run_group_tests(tests, start, stop);
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.stack = &stack,
+	    .configure = configure,
+	    .finish = finish,
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])});
 }

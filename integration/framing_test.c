@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "integration/scrape.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 #include "integration/wire.h"
 
 #define ANSWER_MAX 65536
@@ -420,42 +420,6 @@ a_body_that_is_there_is_not_invited(void **state)
 	}
 }
 
-static int
-start(void **state)
-{
-	static char flag[64];
-	char url[STACK_URL_MAX];
-	unsigned port = process_free_port();
-
-	(void)state;
-	snprintf(flag, sizeof(flag), "--admin-listen=127.0.0.1:%u", port);
-	stack.gatewayd_flags[1] = flag;
-	stack_start(&stack);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
-	http = http_new(stack.url);
-	admin = http_new(url);
-	return 0;
-}
-
-static int
-start_with_http_2(void **state)
-{
-	memset(&stack, 0, sizeof(stack));
-	stack.gatewayd_flags[0] = "--access-log";
-	stack.gatewayd_flags[2] = "--http2=true";
-	return start(state);
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	http_free(&http);
-	http_free(&admin);
-	stack_stop(&stack);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -470,11 +434,15 @@ main(void)
 	    cmocka_unit_test(a_body_that_fits_is_invited),
 	    cmocka_unit_test(a_body_that_is_there_is_not_invited),
 	};
-	int failed = cmocka_run_group_tests_name("HTTP/1 alone", tests, start, stop);
+	struct suite suite = {.name = "HTTP/1 alone",
+	    .stack = &stack,
+	    .http = &http,
+	    .gatewayd_admin = &admin,
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])};
+	int failed = suite_run(&suite);
 
-	stack_kill(&stack);
-	failed +=
-	    cmocka_run_group_tests_name("HTTP/1 beside HTTP/2", tests, start_with_http_2, stop);
-	stack_kill(&stack);
-	return failed;
+	suite.name = "HTTP/1 beside HTTP/2";
+	stack.gatewayd_flags[1] = "--http2=true";
+	return failed + suite_run(&suite);
 }

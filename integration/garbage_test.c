@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "account/v1/user.pb-c.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 #include "tests/rpc_peer.h"
 
 #define SERVICE       "account.v1.UserService/"
@@ -396,41 +396,33 @@ a_hundred_thousand_calls_get_a_status_each_in_their_order(void **state)
 	expect_alive();
 }
 
-static int
-start_with(const char *flag, const char *other)
+static void
+prepare(void)
 {
 	char url[STACK_URL_MAX];
 
-	memset(&stack, 0, sizeof(stack));
-	stack.accountd_flags[0] = flag;
-	stack.accountd_flags[1] = other;
-	stack_start(&stack);
 	stack_accountd_url(&stack, 0, url);
 	peer = peer_open(url);
-	return 0;
+}
+
+static void
+finish(void)
+{
+	if (peer != NULL) {
+		peer_close(peer);
+		peer = NULL;
+	}
 }
 
 static int
-start(void **state)
+run(const char *flag, const struct CMUnitTest *tests, size_t count)
 {
-	(void)state;
-	return start_with("--request-max-bytes=1048576", NULL);
-}
-
-static int
-start_for_many(void **state)
-{
-	(void)state;
-	return start_with("--batch-max-calls=100000", NULL);
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	peer_close(peer);
-	stack_stop(&stack);
-	return 0;
+	stack.accountd_flags[0] = flag;
+	return suite_run(&(struct suite){.stack = &stack,
+	    .prepare = prepare,
+	    .finish = finish,
+	    .tests = tests,
+	    .test_count = count});
 }
 
 int
@@ -456,9 +448,6 @@ main(void)
 
 	print_message("srand(%u)\n", seed);
 	srand(seed);
-	failed = cmocka_run_group_tests(tests, start, stop);
-	stack_kill(&stack);
-	failed += cmocka_run_group_tests(many, start_for_many, stop);
-	stack_kill(&stack);
-	return failed;
+	failed = run("--request-max-bytes=1048576", tests, sizeof(tests) / sizeof(tests[0]));
+	return failed + run("--batch-max-calls=100000", many, sizeof(many) / sizeof(many[0]));
 }

@@ -110,5 +110,5 @@ main(void)
 		    .initial_state = (void *)(uintptr_t)&rows[i]};
 	}
 	return both_run(
-	    &(struct both){.tests = tests, .test_count = sizeof(tests) / sizeof(tests[0])});
+	    &(struct suite){.tests = tests, .test_count = sizeof(tests) / sizeof(tests[0])});
 }

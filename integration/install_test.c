@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "integration/stack.h"
+#include "integration/suite.h"
 
 /* The client is built as this test is, so that it is checked by the same means. */
 #ifdef __clang__
@@ -335,17 +335,15 @@ a_wrong_command_line_installs_nothing(void **state)
 	assert_says("unknown flag");
 }
 
-static int
-start(void **state)
+static void
+configure(void)
 {
 	char path[PATH_MAX + 64];
 
-	(void)state;
 	process_make_dir(dir);
 	snprintf(prefix, sizeof(prefix), "%s/prefix", dir);
 	if (run("tools/install", variant(), "--no-build", prefix) != 0) {
-		print_error("%s\n", out);
-		return 1;
+		fail_msg("%s", out);
 	}
 	snprintf(path, sizeof(path), "%s/lib/pkgconfig", prefix);
 	setenv("PKG_CONFIG_PATH", path, 1);
@@ -354,17 +352,12 @@ start(void **state)
 	setenv("CFLAGS", "-std=c11 -g -Wall -Wextra -Werror " SANITIZERS, 1);
 	setenv("CXXFLAGS", "-std=c++11 -g -Wall -Wextra -Werror " SANITIZERS, 1);
 	setenv("LDFLAGS", SANITIZERS, 1);
-	stack_start(&stack);
-	return 0;
 }
 
-static int
-stop(void **state)
+static void
+finish(void)
 {
-	(void)state;
 	process_remove_dir(dir);
-	stack_stop(&stack);
-	return 0;
 }
 
 int
@@ -382,8 +375,10 @@ main(void)
 	    cmocka_unit_test(installing_again_and_below_destdir_works),
 	    cmocka_unit_test(a_wrong_command_line_installs_nothing),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.stack = &stack,
+	    .configure = configure,
+	    .finish = finish,
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])});
 }

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "integration/stack.h"
+#include "integration/suite.h"
 
 /* What interop/run ends with where a language's tools are missing. */
 #define INTEROP_SKIPPED 77
@@ -82,21 +82,6 @@ plain_nng_calls_accountd(void **state)
 	http_free(&http);
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	stack_start(&stack);
-	return 0;
-}
-
-static void
-the_system_stops_cleanly(void **state)
-{
-	(void)state;
-	stack_stop(&stack);
-}
-
 int
 main(void)
 {
@@ -104,10 +89,8 @@ main(void)
 	    cmocka_unit_test(a_go_client_calls_accountd),
 	    cmocka_unit_test(a_python_client_calls_accountd),
 	    cmocka_unit_test(plain_nng_calls_accountd),
-	    cmocka_unit_test(the_system_stops_cleanly),
 	};
-	int failed = cmocka_run_group_tests(tests, start, NULL);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){
+	    .stack = &stack, .tests = tests, .test_count = sizeof(tests) / sizeof(tests[0])});
 }

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "integration/scrape.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 #include "integration/wire.h"
 
 #define ANSWER_MAX 8192
@@ -25,7 +25,6 @@ static struct stack stack = {
     .gatewayd_flags = {"--request-timeout-ms=600000", "--log-level=debug"},
 };
 
-static char admin_flag[64];
 static struct http *admin;
 
 static int
@@ -171,30 +170,6 @@ a_request_that_comes_while_another_is_answered_is_read_after_it(void **state)
 	assert_false(process_log_has(&stack.gatewayd, mark, "\"status\":499"));
 }
 
-static int
-start(void **state)
-{
-	unsigned port = process_free_port();
-	char url[STACK_URL_MAX];
-
-	(void)state;
-	snprintf(admin_flag, sizeof(admin_flag), "--admin-listen=127.0.0.1:%u", port);
-	stack.gatewayd_flags[2] = admin_flag;
-	stack_start(&stack);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
-	admin = http_new(url);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	http_free(&admin);
-	stack_stop(&stack);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -207,8 +182,9 @@ main(void)
 	    cmocka_unit_test(requests_that_are_sent_ahead_are_answered_in_turn),
 	    cmocka_unit_test(a_request_that_comes_while_another_is_answered_is_read_after_it),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.stack = &stack,
+	    .gatewayd_admin = &admin,
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])});
 }

@@ -230,11 +230,11 @@ clients_that_leave_harm_nothing(void **state)
 }
 
 static void
-configure(struct stack *stack)
+configure(void)
 {
-	stack->gatewayd_flags[0] = "--http2=on";
-	stack->gatewayd_flags[1] = "--request-timeout-ms=3000";
-	stack->accountd_flags[0] = "--drain-ms=100";
+	both_stack.gatewayd_flags[0] = "--http2=on";
+	both_stack.gatewayd_flags[1] = "--request-timeout-ms=3000";
+	both_stack.accountd_flags[0] = "--drain-ms=100";
 }
 
 static const struct CMUnitTest tests[] = {
@@ -250,7 +250,7 @@ static const struct CMUnitTest tests[] = {
 int
 main(void)
 {
-	return both_run(&(struct both){.configure = configure,
+	return both_run(&(struct suite){.configure = configure,
 	    .tests = tests,
 	    .test_count = sizeof(tests) / sizeof(tests[0])});
 }

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "integration/scrape.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 
 #define ROUTE(route, method, code)                                                                 \
 	"mockvideo_http_request_duration_seconds_count{route=\"" route "\",method=\"" method       \
@@ -31,9 +31,13 @@
 	"mockvideo_store_operation_duration_seconds_count{resource=\"" resource                    \
 	"\",operation=\"" operation "\",result=\"OK\"}"
 
-static struct stack stack = {.store = STACK_MYSQL};
-static char admin_flags[2][64];
-static unsigned admin_ports[2];
+static struct stack stack = {
+    .store = STACK_MYSQL,
+    .accountd_flags = {"--drain-ms=3000", "--queue-max=123", "--hash-queue-max=45",
+	"--store-workers=1"},
+    .gatewayd_flags = {"--drain-ms=30000", "--request-timeout-ms=30000", "--in-flight-max=678",
+	"--connections-max=90"},
+};
 static struct http *http;
 static struct http *gateway; /* admin ports */
 static struct http *accountd;
@@ -391,6 +395,7 @@ static void throw(unsigned port, const void *bytes, size_t len)
 static void
 garbage_on_an_admin_port_harms_nothing(void **state)
 {
+	const unsigned admin_ports[] = {stack.accountd_admin_port, stack.gatewayd_admin_port};
 	static char bytes[100000];
 	uint32_t seed = 7;
 
@@ -413,51 +418,6 @@ garbage_on_an_admin_port_harms_nothing(void **state)
 	assert_true(process_running(&stack.gatewayd));
 }
 
-static struct http *
-open_admin(size_t index)
-{
-	char url[64];
-
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", admin_ports[index]);
-	return http_new(url);
-}
-
-static int
-start(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		admin_ports[i] = process_free_port();
-		snprintf(admin_flags[i], sizeof(admin_flags[i]), "--admin-listen=127.0.0.1:%u",
-		    admin_ports[i]);
-	}
-	stack.accountd_flags[0] = admin_flags[0];
-	stack.accountd_flags[1] = "--drain-ms=3000";
-	stack.gatewayd_flags[0] = admin_flags[1];
-	stack.gatewayd_flags[1] = "--drain-ms=30000";
-	stack.gatewayd_flags[2] = "--request-timeout-ms=30000";
-	stack.gatewayd_flags[3] = "--in-flight-max=678";
-	stack.gatewayd_flags[4] = "--connections-max=90";
-	stack.accountd_flags[2] = "--queue-max=123";
-	stack.accountd_flags[3] = "--hash-queue-max=45";
-	stack.accountd_flags[4] = "--store-workers=1";
-	stack_start(&stack);
-	http = http_new(stack.url);
-	accountd = open_admin(0);
-	gateway = open_admin(1);
-	return 0;
-}
-
-static void
-the_system_stops_cleanly(void **state)
-{
-	(void)state;
-	http_free(&http);
-	http_free(&accountd);
-	http_free(&gateway);
-	stack_stop(&stack);
-}
-
 int
 main(void)
 {
@@ -474,10 +434,12 @@ main(void)
 	    cmocka_unit_test(readiness_follows_the_store),
 	    cmocka_unit_test(readiness_of_accountd_ends_with_the_drain_and_the_gateway_sees_it),
 	    cmocka_unit_test(the_gateway_says_that_it_drains_while_a_request_is_in_flight),
-	    cmocka_unit_test(the_system_stops_cleanly),
 	};
-	int failed = cmocka_run_group_tests(tests, start, NULL);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.stack = &stack,
+	    .http = &http,
+	    .gatewayd_admin = &gateway,
+	    .accountd_admin = &accountd,
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])});
 }

@@ -13,26 +13,25 @@ struct stack mvctl_stack;
 char mvctl_endpoint[64];
 char mvctl_out[MVCTL_OUT_MAX];
 
-int
-mvctl_set_up(void **state)
+static void
+mvctl_prepare(void)
 {
-	(void)state;
-	mvctl_stack.accountd_flags[0] = "--log-level=debug";
-	stack_start(&mvctl_stack);
 	snprintf(mvctl_endpoint, sizeof(mvctl_endpoint), "tcp://127.0.0.1:%u",
 	    mvctl_stack.accountd_ports[0]);
 	setenv("MVCTL_ENDPOINT", mvctl_endpoint, 1);
-	return MVCTL("call", MVCTL_CREATE,
-	    "{\"user\":{\"accountid\":1,\"name\":\"Ann {[\\\"]}\",\"email\":\"ann@example.com\","
-	    "\"role\":1,\"password\":\"x\"}}");
+	assert_int_equal(MVCTL("call", MVCTL_CREATE,
+			     "{\"user\":{\"accountid\":1,\"name\":\"Ann "
+			     "{[\\\"]}\",\"email\":\"ann@example.com\","
+			     "\"role\":1,\"password\":\"x\"}}"),
+	    MVCTL_OK);
 }
 
 int
-mvctl_tear_down(void **state)
+mvctl_run_tests(const struct CMUnitTest *tests, size_t count)
 {
-	(void)state;
-	stack_stop(&mvctl_stack);
-	return 0;
+	mvctl_stack.accountd_flags[0] = "--log-level=debug";
+	return suite_run(&(struct suite){
+	    .stack = &mvctl_stack, .prepare = mvctl_prepare, .tests = tests, .test_count = count});
 }
 
 int

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "integration/stack.h"
+#include "integration/suite.h"
 
 #define MVCTL_OUT_MAX   ((size_t)1 << 19)
 #define MVCTL_WORDS_MAX 5
@@ -30,9 +30,8 @@ extern struct stack mvctl_stack;
 extern char mvctl_endpoint[64];       /* of its accountd, and MVCTL_ENDPOINT in the environment */
 extern char mvctl_out[MVCTL_OUT_MAX]; /* what was printed last, errors too */
 
-/* For cmocka's groups: the system, with the one user Ann {["]} of id 1. */
-int mvctl_set_up(void **state);
-int mvctl_tear_down(void **state);
+/* Runs tests against the system, with the one user Ann {["]} of id 1; gives the failures. */
+int mvctl_run_tests(const struct CMUnitTest *tests, size_t count);
 
 /* Runs mvctl with words, NULL after the last, at an endpoint; gives its exit status. */
 int mvctl_run_at(const char *endpoint, const char *const words[MVCTL_WORDS_MAX]);

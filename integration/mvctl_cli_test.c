@@ -212,8 +212,6 @@ main(void)
 	    cmocka_unit_test(bash_completes_names_by_asking_the_endpoint),
 	    cmocka_unit_test(bash_completes_files_of_requests),
 	};
-	int failed = cmocka_run_group_tests(tests, mvctl_set_up, mvctl_tear_down);
 
-	stack_kill(&mvctl_stack);
-	return failed;
+	return mvctl_run_tests(tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -321,8 +321,6 @@ main(void)
 	    cmocka_unit_test(the_endpoint_is_also_taken_from_the_environment),
 	    cmocka_unit_test(metadata_travels_with_the_call),
 	};
-	int failed = cmocka_run_group_tests(tests, mvctl_set_up, mvctl_tear_down);
 
-	stack_kill(&mvctl_stack);
-	return failed;
+	return mvctl_run_tests(tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -447,11 +447,11 @@ static const struct CMUnitTest tests[] = {
 };
 
 static void
-configure(struct stack *stack)
+configure(void)
 {
-	stack->gatewayd_flags[0] = "--bulk-max-items=100";
-	stack->gatewayd_flags[1] = "--log-level=6";
-	stack->accountd_flags[0] = "--log-level=6";
+	both_stack.gatewayd_flags[0] = "--bulk-max-items=100";
+	both_stack.gatewayd_flags[1] = "--log-level=6";
+	both_stack.accountd_flags[0] = "--log-level=6";
 }
 
 static void
@@ -464,7 +464,7 @@ prepare(void)
 int
 main(void)
 {
-	return both_run(&(struct both){.configure = configure,
+	return both_run(&(struct suite){.configure = configure,
 	    .prepare = prepare,
 	    .rules = rules,
 	    .rule_count = sizeof(rules) / sizeof(rules[0]),

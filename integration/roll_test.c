@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "integration/load.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 
 #define CLIENTS 8
 #define ROUNDS  10
@@ -49,21 +49,10 @@ restarting_each_in_turn_fails_no_request(void **state)
 	load_check(load);
 }
 
-static int
-start(void **state)
+static void
+finish(void)
 {
-	(void)state;
-	stack_start(&stack);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
 	load_free(&load);
-	stack_stop(&stack);
-	return 0;
 }
 
 int
@@ -72,8 +61,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(restarting_each_in_turn_fails_no_request),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.stack = &stack,
+	    .finish = finish,
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])});
 }

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "integration/stack.h"
+#include "integration/suite.h"
 
 #define DOCS       "docs/rpc.md"
 #define LINE_BYTES 256
@@ -100,27 +100,16 @@ accountd_answers_the_bytes_shown_in_the_documentation(void **state)
 	fclose(file);
 }
 
-static int
-start(void **state)
+static void
+load_sample(void)
 {
 	char store[PATH_MAX + 32];
 	char out[1024];
 	const char *argv[] = {NULL, "load-sample", store, NULL};
 
-	(void)state;
-	stack_start(&stack);
 	snprintf(store, sizeof(store), "--store=sqlite:%s/accountd.db", stack.dir);
 	argv[0] = process_program("accountd");
 	assert_int_equal(process_run(argv, out, sizeof(out)), 0);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	stack_stop(&stack);
-	return 0;
 }
 
 int
@@ -129,8 +118,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(accountd_answers_the_bytes_shown_in_the_documentation),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.stack = &stack,
+	    .prepare = load_sample,
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])});
 }

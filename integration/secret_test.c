@@ -14,12 +14,12 @@
 #include <cmocka.h>
 
 #include "integration/http.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 
 #define CHUNK     ((size_t)1 << 20)
 #define RANGE_MAX ((uintptr_t)1 << 30) /* larger ones are a sanitizer's own */
 
-static struct stack stack = {.store = STACK_SQLITE};
+static struct stack stack = {.store = STACK_SQLITE, .gatewayd_flags = {"--http2=true"}};
 static uint8_t bytes[CHUNK];
 
 /* How often the text is in what the process can write to. */
@@ -218,23 +218,6 @@ passwords_of_a_bulk_are_overwritten(void **state)
 	http_free(&http);
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	stack.gatewayd_flags[0] = "--http2=true";
-	stack_start(&stack);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	stack_stop(&stack);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -243,8 +226,7 @@ main(void)
 	    cmocka_unit_test(an_escaped_password_is_overwritten_too),
 	    cmocka_unit_test(passwords_of_a_bulk_are_overwritten),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){
+	    .stack = &stack, .tests = tests, .test_count = sizeof(tests) / sizeof(tests[0])});
 }

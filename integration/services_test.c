@@ -18,7 +18,7 @@
 #include "integration/mvctl.h"
 #include "integration/scrape.h"
 #include "integration/set.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 #include "integration/toyd.h"
 
 #define CLIENTS      4
@@ -29,12 +29,10 @@
 #define REFUSED      "mockvideo_gateway_descriptors_refused_total{backend=\"toy.v1\"}"
 
 static char backends[256];
-static char admin_flag[64];
 static char cache_flag[PATH_MAX + 32];
 static char pin_flag[PATH_MAX + 32];
 static char rules_flag[PATH_MAX + 32];
-static struct stack stack = {
-    .gatewayd_flags = {admin_flag, cache_flag, rules_flag}, .backends = backends};
+static struct stack stack = {.gatewayd_flags = {cache_flag, rules_flag}, .backends = backends};
 static struct set toys, fewer_toys, clash, shelf, all;
 static struct rpc_server *toyd;
 static unsigned toyd_port, second_port, shelfd_port;
@@ -314,7 +312,7 @@ a_pinned_gateway_asks_nobody(void **state)
 	snprintf(path, sizeof(path), "%s/all.pb", dir);
 	write_file(path, &all);
 	snprintf(pin_flag, sizeof(pin_flag), "--descriptors=%s", path);
-	stack.gatewayd_flags[3] = pin_flag;
+	stack.gatewayd_flags[2] = pin_flag;
 	restart_gatewayd();
 	stack_await(&stack, "/toys/7", 200);
 	expect("GET /toys/7/name", 404); /* which the service has, and the file has not */
@@ -399,13 +397,9 @@ make_sets(void)
 	free(two.bytes);
 }
 
-static int
-start(void **state)
+static void
+configure(void)
 {
-	unsigned admin_port = process_free_port();
-	char url[64];
-
-	(void)state;
 	make_sets();
 	process_make_dir(dir);
 	toyd_port = process_free_port();
@@ -416,25 +410,21 @@ start(void **state)
 	    "account.v1=tcp://127.0.0.1:%u,toy.v1=tcp://127.0.0.1:%u,toy.v1=tcp://127.0.0.1:%u,"
 	    "tcp://127.0.0.1:%u",
 	    stack.accountd_ports[0], toyd_port, second_port, shelfd_port);
-	snprintf(admin_flag, sizeof(admin_flag), "--admin-listen=127.0.0.1:%u", admin_port);
 	snprintf(cache_flag, sizeof(cache_flag), "--descriptor-cache=%s/cache", dir);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", admin_port);
 	write_rules("rules.yaml", "toy.v1.ToyService.GetToy");
 	snprintf(rules_flag, sizeof(rules_flag), "--http-rules=%s/rules.yaml", dir);
-	stack_start(&stack);
-	http = http_new(stack.url);
-	admin = http_new(url);
-	load = load_start(stack.url, CLIENTS);
-	return 0;
 }
 
 static void
-the_system_stops_cleanly(void **state)
+prepare(void)
 {
-	(void)state;
-	http_free(&http);
-	http_free(&admin);
-	stack_stop(&stack);
+	load = load_start(stack.url, CLIENTS);
+}
+
+static void
+finish(void)
+{
+	load_free(&load);
 	toyd_stop(&toyd);
 	process_remove_dir(dir);
 	free(toys.bytes);
@@ -464,11 +454,14 @@ main(void)
 	    cmocka_unit_test(what_is_no_set_in_the_cache_is_passed_over),
 	    cmocka_unit_test(a_pinned_gateway_asks_nobody),
 	    cmocka_unit_test(a_selector_of_nothing_stops_the_start),
-	    cmocka_unit_test(the_system_stops_cleanly),
 	};
-	int failed = cmocka_run_group_tests(tests, start, NULL);
 
-	load_free(&load);
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.stack = &stack,
+	    .http = &http,
+	    .gatewayd_admin = &admin,
+	    .configure = configure,
+	    .prepare = prepare,
+	    .finish = finish,
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])});
 }

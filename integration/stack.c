@@ -89,6 +89,14 @@ stack_store_args(struct stack *stack, struct stack_command *command)
 	stack_arg(command, "--db-connect-timeout-ms=20000"); /* tests share processors */
 }
 
+static void
+stack_admin_arg(struct stack_command *command, unsigned port)
+{
+	if (port != 0) {
+		stack_arg(command, "--admin-listen=127.0.0.1:%u", port);
+	}
+}
+
 static const char *
 stack_service(const struct stack *stack)
 {
@@ -137,6 +145,9 @@ stack_start_accountd(struct stack *stack, unsigned index)
 		command.argv[command.argc++] = "--hash-mem-kib=8";
 		command.argv[command.argc++] = "--hash-passes=1";
 	}
+	if (index == 0) {
+		stack_admin_arg(&command, stack->accountd_admin_port);
+	}
 	stack_args(&command, stack->accountd_flags);
 	snprintf(log, sizeof(log), "%s/accountd%u.log", stack->dir, index);
 	process_start(&stack->accountd[index], command.argv, log);
@@ -172,6 +183,7 @@ stack_start_gatewayd(struct stack *stack)
 	stack_arg(&command, "--listen=%s:%u",
 	    stack->gatewayd_host == NULL ? "127.0.0.1" : stack->gatewayd_host, stack->port);
 	stack_arg(&command, "--backends=%s", stack->backends == NULL ? backends : stack->backends);
+	stack_admin_arg(&command, stack->gatewayd_admin_port);
 	stack_args(&command, stack->gatewayd_flags);
 	snprintf(log, sizeof(log), "%s/gatewayd.log", stack->dir);
 	process_start(&stack->gatewayd, command.argv, log);

@@ -35,6 +35,8 @@ struct stack {
 	const char *gatewayd_host;                      /* likewise */
 	const char *accountd_scheme;                    /* NULL: tcp:// */
 	unsigned accountd_ports[STACK_ACCOUNTD_MAX];    /* 0: a free one, written here */
+	unsigned accountd_admin_port;                   /* of the first; 0: the flags say it */
+	unsigned gatewayd_admin_port;                   /* likewise */
 	const char *backends; /* gatewayd's; NULL: the URL of each accountd */
 	const char *accountd_wrapper[STACK_WRAPPER_MAX]; /* goes before its command */
 	const char *gatewayd_wrapper[STACK_WRAPPER_MAX];

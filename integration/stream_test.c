@@ -401,11 +401,11 @@ kill_9_of_accountd_cuts_the_list_off_over_http2(void **state)
 }
 
 static void
-configure(struct stack *stack)
+configure(void)
 {
-	stack->gatewayd_flags[0] = "--http2=on";
-	stack->gatewayd_flags[1] = "--send-timeout-ms=300000";
-	stack->accountd_flags[0] = "--store-workers=2"; /* fewer than slow readers */
+	both_stack.gatewayd_flags[0] = "--http2=on";
+	both_stack.gatewayd_flags[1] = "--send-timeout-ms=300000";
+	both_stack.accountd_flags[0] = "--store-workers=2"; /* fewer than slow readers */
 }
 
 static void
@@ -479,7 +479,7 @@ static const struct CMUnitTest tests[] = {
 int
 main(void)
 {
-	return both_run(&(struct both){.configure = configure,
+	return both_run(&(struct suite){.configure = configure,
 	    .prepare = prepare,
 	    .tests = tests,
 	    .test_count = sizeof(tests) / sizeof(tests[0])});

@@ -11,7 +11,7 @@
 
 #include "integration/load.h"
 #include "integration/scrape.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 #include "tests/certificate.h"
 
 #define CLIENTS 8
@@ -199,14 +199,11 @@ a_start_without_its_certificate_says_what_is_missing(void **state)
 	expect(process_run(argv, out, sizeof(out)), 2, "no certificate is configured");
 }
 
-static int
-start(void **state)
+static void
+configure(void)
 {
-	char url[STACK_URL_MAX];
-	unsigned port;
 	size_t i = 0;
 
-	(void)state;
 	process_make_dir(dir);
 	authority = certificate_authority_new(dir, "authority");
 	stranger = certificate_authority_new(dir, "stranger");
@@ -224,25 +221,14 @@ start(void **state)
 	stack.gatewayd_flags[i++] = flag("backend-tls-ca", "authority.pem");
 	stack.gatewayd_flags[i++] = flag("backend-tls-cert", "gateway.pem");
 	stack.gatewayd_flags[i++] = flag("backend-tls-key", "gateway.key");
-	port = process_free_port();
-	snprintf(texts[text_count], sizeof(texts[0]), "--admin-listen=127.0.0.1:%u", port);
-	stack.gatewayd_flags[i++] = texts[text_count++];
-	stack_start(&stack);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
-	admin = http_new(url);
-	return 0;
 }
 
-static int
-stop(void **state)
+static void
+finish(void)
 {
-	(void)state;
-	http_free(&admin);
-	stack_stop(&stack);
 	process_remove_dir(dir);
 	certificate_authority_free(&authority);
 	certificate_authority_free(&stranger);
-	return 0;
 }
 
 int
@@ -257,8 +243,11 @@ main(void)
 	    cmocka_unit_test(a_file_that_is_no_certificate_changes_nothing),
 	    cmocka_unit_test(a_start_without_its_certificate_says_what_is_missing),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.stack = &stack,
+	    .gatewayd_admin = &admin,
+	    .configure = configure,
+	    .finish = finish,
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])});
 }

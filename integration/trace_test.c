@@ -14,7 +14,7 @@
 
 #include "integration/json_get.h"
 #include "integration/scrape.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 #include "tests/collector.h"
 
 #define TRACE_ID  "0af7651916cd43dd8448eb211c80319c"
@@ -26,8 +26,6 @@ static struct stack stack;
 static struct http *http;
 static struct http *admin; /* of gatewayd */
 static char otlp_flag[96];
-static char admin_flag[64];
-static unsigned admin_port;
 
 /* The span with this name in a request; trace_id NULL: of any trace. NULL when there is none. */
 static yajl_val
@@ -234,27 +232,16 @@ a_collector_that_is_gone_slows_neither_requests_nor_the_end(void **state)
 	stack_stop(&stack);
 }
 
-static int
-start(void **state)
+static void
+configure(void)
 {
-	char url[64];
-
-	(void)state;
 	collector_start(&collector, COLLECTOR_TAKES);
 	snprintf(otlp_flag, sizeof(otlp_flag), "--otlp-endpoint=%s", collector.url);
-	admin_port = process_free_port();
-	snprintf(admin_flag, sizeof(admin_flag), "--admin-listen=127.0.0.1:%u", admin_port);
 	stack.accountd_flags[0] = stack.gatewayd_flags[0] = otlp_flag;
 	stack.accountd_flags[1] = stack.gatewayd_flags[1] = "--trace-sample-ratio=1";
 	stack.accountd_flags[2] = stack.gatewayd_flags[2] = "--log-level=debug";
 	stack.accountd_flags[3] = stack.gatewayd_flags[3] = "--otlp-queue-max=200";
 	stack.accountd_flags[4] = "--drain-ms=100";
-	stack.gatewayd_flags[4] = admin_flag;
-	stack_start(&stack);
-	http = http_new(stack.url);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", admin_port);
-	admin = http_new(url);
-	return 0;
 }
 
 int
@@ -268,8 +255,11 @@ main(void)
 	    cmocka_unit_test(a_collector_that_hangs_slows_nothing),
 	    cmocka_unit_test(a_collector_that_is_gone_slows_neither_requests_nor_the_end),
 	};
-	int failed = cmocka_run_group_tests(tests, start, NULL);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.stack = &stack,
+	    .http = &http,
+	    .gatewayd_admin = &admin,
+	    .configure = configure,
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])});
 }
