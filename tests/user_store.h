@@ -5,6 +5,7 @@
 #ifndef TESTS_USER_STORE_H
 #define TESTS_USER_STORE_H
 
+#include "common/resource/resource.h"
 #include "common/sql/sql_watch.h"
 #include "services/accountd/accountd_adopt.h"
 #include "services/accountd/accountd_schema.h"
@@ -59,15 +60,15 @@ struct store_filter {
 };
 
 enum store_verb {
-	STORE_CREATE,
-	STORE_REPLACE,
-	STORE_DELETE
+	STORE_CREATE = RESOURCE_CREATE,
+	STORE_REPLACE = RESOURCE_REPLACE,
+	STORE_DELETE = RESOURCE_DELETE
 };
 
 enum store_outcome {
-	STORE_DONE,
-	STORE_DUPLICATE, /* another user has the e-mail address */
-	STORE_NOT_FOUND  /* of STORE_REPLACE only; deleting a missing user is STORE_DONE */
+	STORE_DONE = RESOURCE_DONE,
+	STORE_DUPLICATE = RESOURCE_DUPLICATE, /* another user has the e-mail address */
+	STORE_NOT_FOUND = RESOURCE_NOT_FOUND  /* of STORE_REPLACE only */
 };
 
 /*
