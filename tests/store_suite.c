@@ -59,6 +59,12 @@ store_suite_create(const char *name, const char *email)
 }
 
 struct store_write
+store_suite_delete(int64_t id)
+{
+	return (struct store_write){.verb = STORE_DELETE, .user = {.id = id}};
+}
+
+struct store_write
 store_suite_replace(int64_t id, const char *name, const char *email)
 {
 	struct store_write write = store_suite_create(name, email);
@@ -115,6 +121,59 @@ store_fixture_close(struct store_fixture *at)
 	arena_free(&at->arena);
 	assert_null(at->conn);
 	assert_null(at->store);
+}
+
+int
+store_fixture_setup(void **state)
+{
+	store_fixture_open(*state);
+	return 0;
+}
+
+int
+store_fixture_teardown(void **state)
+{
+	store_fixture_close(*state);
+	return 0;
+}
+
+enum store_outcome
+store_fixture_write(struct store_fixture *at, struct store_write write)
+{
+	store_fixture_write_all(at, &write, 1);
+	return write.outcome;
+}
+
+void
+store_fixture_write_all(struct store_fixture *at, struct store_write *writes, size_t count)
+{
+	store_suite_assert_ok(
+	    store_user_write(at->conn, store_suite_soon(), writes, count, &at->error), &at->error);
+}
+
+struct user
+store_fixture_get(struct store_fixture *at, int64_t id)
+{
+	struct user user;
+
+	store_suite_assert_ok(
+	    store_user_get(at->conn, store_suite_soon(), &id, 1, at->arena, &user, &at->error),
+	    &at->error);
+	return user;
+}
+
+const struct store_filter store_suite_everybody = {.role = USER_ROLE_NONE};
+
+size_t
+store_fixture_list(struct store_fixture *at, const struct store_filter *filter, int64_t after_id,
+    size_t limit, struct user **rows)
+{
+	size_t count = 0;
+
+	store_suite_assert_ok(store_user_list(at->conn, store_suite_soon(), filter, after_id, limit,
+				  at->arena, rows, &count, &at->error),
+	    &at->error);
+	return count;
 }
 
 int

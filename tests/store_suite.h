@@ -39,6 +39,24 @@ struct store_fixture {
 void store_fixture_open(struct store_fixture *at);
 void store_fixture_close(struct store_fixture *at);
 
+/* The same around a case whose state is the fixture. */
+int store_fixture_setup(void **state);
+int store_fixture_teardown(void **state);
+
+#define STORE_FIXTURE_CASE(name, at)                                                               \
+	cmocka_unit_test_prestate_setup_teardown(                                                  \
+	    name, store_fixture_setup, store_fixture_teardown, at)
+
+/* Writes or reads on the connection of at, which must succeed. Rows are in its arena. */
+enum store_outcome store_fixture_write(struct store_fixture *at, struct store_write write);
+void store_fixture_write_all(struct store_fixture *at, struct store_write *writes, size_t count);
+struct user store_fixture_get(struct store_fixture *at, int64_t id);
+size_t store_fixture_list(struct store_fixture *at, const struct store_filter *filter,
+    int64_t after_id, size_t limit, struct user **rows);
+
+/* The filter that lets every user through. */
+extern const struct store_filter store_suite_everybody;
+
 /* A deadline far enough for anything. */
 int64_t store_suite_soon(void);
 
@@ -51,8 +69,9 @@ struct sql_db *store_suite_open(const struct sql_options *options);
 /* Fails the test, with what error says, unless code is STATUS_OK. */
 void store_suite_assert_ok(enum status_code code, const struct error *error);
 
-/* A write that creates or replaces a user of account 1. Strings are borrowed. */
+/* A write that creates, deletes or replaces a user of account 1. Strings are borrowed. */
 struct store_write store_suite_create(const char *name, const char *email);
+struct store_write store_suite_delete(int64_t id);
 struct store_write store_suite_replace(int64_t id, const char *name, const char *email);
 
 /* Creates one user, which must succeed, and gives its id. */

@@ -10,22 +10,6 @@
 
 static struct store_fixture at;
 
-static int
-suite_setup(void **state)
-{
-	(void)state;
-	store_fixture_open(&at);
-	return 0;
-}
-
-static int
-suite_teardown(void **state)
-{
-	(void)state;
-	store_fixture_close(&at);
-	return 0;
-}
-
 static enum status_code
 suite_check_tables(void)
 {
@@ -111,16 +95,14 @@ the_table_of_settings_belongs_to_it(void **state)
 	suite_assert_sound();
 }
 
-#define SUITE_CASE(name) cmocka_unit_test_setup_teardown(name, suite_setup, suite_teardown)
-
 int
 store_suite_run_checks(const struct store_suite *suite)
 {
 	const struct CMUnitTest cases[] = {
-	    SUITE_CASE(a_sound_store_is_left_as_it_is),
-	    SUITE_CASE(a_table_that_is_missing_is_told),
-	    SUITE_CASE(a_column_that_is_missing_is_told),
-	    SUITE_CASE(the_table_of_settings_belongs_to_it),
+	    STORE_FIXTURE_CASE(a_sound_store_is_left_as_it_is, &at),
+	    STORE_FIXTURE_CASE(a_table_that_is_missing_is_told, &at),
+	    STORE_FIXTURE_CASE(a_column_that_is_missing_is_told, &at),
+	    STORE_FIXTURE_CASE(the_table_of_settings_belongs_to_it, &at),
 	};
 
 	at.suite = suite;

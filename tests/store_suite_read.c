@@ -12,67 +12,6 @@
 
 static struct store_fixture at;
 
-static int
-suite_setup(void **state)
-{
-	(void)state;
-	store_fixture_open(&at);
-	return 0;
-}
-
-static int
-suite_teardown(void **state)
-{
-	(void)state;
-	store_fixture_close(&at);
-	return 0;
-}
-
-static struct store_write
-suite_delete(int64_t id)
-{
-	return (struct store_write){.verb = STORE_DELETE, .user = {.id = id}};
-}
-
-static enum store_outcome
-suite_write(struct store_write write)
-{
-	store_suite_assert_ok(
-	    store_user_write(at.conn, store_suite_soon(), &write, 1, &at.error), &at.error);
-	return write.outcome;
-}
-
-static void
-suite_write_all(struct store_write *writes, size_t count)
-{
-	store_suite_assert_ok(
-	    store_user_write(at.conn, store_suite_soon(), writes, count, &at.error), &at.error);
-}
-
-static struct user
-suite_get(int64_t id)
-{
-	struct user user;
-
-	store_suite_assert_ok(
-	    store_user_get(at.conn, store_suite_soon(), &id, 1, at.arena, &user, &at.error),
-	    &at.error);
-	return user;
-}
-
-static const struct store_filter suite_everybody = {.role = USER_ROLE_NONE};
-
-static size_t
-suite_list(const struct store_filter *filter, int64_t after_id, size_t limit, struct user **rows)
-{
-	size_t count = 0;
-
-	store_suite_assert_ok(store_user_list(at.conn, store_suite_soon(), filter, after_id, limit,
-				  at.arena, rows, &count, &at.error),
-	    &at.error);
-	return count;
-}
-
 static void
 a_created_user_is_read_as_it_was_written(void **state)
 {
@@ -83,9 +22,9 @@ a_created_user_is_read_as_it_was_written(void **state)
 	(void)state;
 	write.user.account_id = USER_ACCOUNT_ID_MAX;
 	write.user.role = USER_ROLE_OWNER;
-	suite_write_all(&write, 1);
+	store_fixture_write_all(&at, &write, 1);
 	assert_int_equal(write.outcome, STORE_DONE);
-	user = suite_get(write.user.id);
+	user = store_fixture_get(&at, write.user.id);
 	assert_int_equal(user.id, write.user.id);
 	assert_int_equal(user.account_id, USER_ACCOUNT_ID_MAX);
 	assert_string_equal(user.name, write.user.name);
@@ -106,9 +45,9 @@ the_longest_texts_fit_and_longer_ones_change_nothing(void **state)
 		strcat(email, "\xce\x90"); /* folds to six bytes */
 	}
 	writes[0] = store_suite_create(name, email);
-	suite_write_all(writes, 1);
-	assert_string_equal(suite_get(writes[0].user.id).name, name);
-	assert_string_equal(suite_get(writes[0].user.id).email, email);
+	store_fixture_write_all(&at, writes, 1);
+	assert_string_equal(store_fixture_get(&at, writes[0].user.id).name, name);
+	assert_string_equal(store_fixture_get(&at, writes[0].user.id).email, email);
 	strcat(name, "x");
 	writes[0] = store_suite_create("short", "short@x");
 	writes[1] = store_suite_create(name, "long@x");
@@ -134,7 +73,7 @@ get_gives_each_row_at_the_place_of_its_id(void **state)
 		snprintf(emails[i], sizeof(emails[i]), "u%d@x", i);
 		writes[i] = store_suite_create("u", emails[i]);
 	}
-	suite_write_all(writes, COUNT);
+	store_fixture_write_all(&at, writes, COUNT);
 	for (int i = 0; i < 2 * COUNT; i++) {
 		ids[i] = i % 3 == 2 ? 1000000 + i : writes[(i * 7) % COUNT].user.id;
 	}
@@ -158,13 +97,13 @@ an_id_beyond_the_range_is_of_nobody(void **state)
 	(void)state;
 	store_suite_created(at.conn, "a", "a@x");
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
-		assert_int_equal(suite_get(ids[i]).id, 0);
-		assert_int_equal(
-		    suite_write(store_suite_replace(ids[i], "b", "b@x")), STORE_NOT_FOUND);
-		assert_int_equal(suite_write(suite_delete(ids[i])), STORE_DONE);
+		assert_int_equal(store_fixture_get(&at, ids[i]).id, 0);
+		assert_int_equal(store_fixture_write(&at, store_suite_replace(ids[i], "b", "b@x")),
+		    STORE_NOT_FOUND);
+		assert_int_equal(store_fixture_write(&at, store_suite_delete(ids[i])), STORE_DONE);
 	}
-	assert_int_equal(suite_list(&suite_everybody, INT64_MAX, 10, &rows), 0);
-	assert_int_equal(suite_list(&suite_everybody, INT64_MIN, 10, &rows), 1);
+	assert_int_equal(store_fixture_list(&at, &store_suite_everybody, INT64_MAX, 10, &rows), 0);
+	assert_int_equal(store_fixture_list(&at, &store_suite_everybody, INT64_MIN, 10, &rows), 1);
 }
 
 static void
@@ -181,16 +120,16 @@ list_gives_page_after_page_by_id(void **state)
 		snprintf(email, sizeof(email), "u%d@x", i);
 		ids[i] = store_suite_created(at.conn, "u", email);
 	}
-	suite_write(suite_delete(ids[10]));
+	store_fixture_write(&at, store_suite_delete(ids[10]));
 	do {
-		count = suite_list(&suite_everybody, after, 7, &rows);
+		count = store_fixture_list(&at, &store_suite_everybody, after, 7, &rows);
 		for (size_t i = 0; i < count; i++, seen++) {
 			assert_int_equal(rows[i].id, ids[seen < 10 ? seen : seen + 1]);
 			after = rows[i].id;
 		}
 	} while (count == 7);
 	assert_int_equal(seen, 24);
-	assert_int_equal(suite_list(&suite_everybody, after, 7, &rows), 0);
+	assert_int_equal(store_fixture_list(&at, &store_suite_everybody, after, 7, &rows), 0);
 }
 
 static void
@@ -198,28 +137,28 @@ list_filters_by_account_role_and_address(void **state)
 {
 	struct store_write writes[] = {store_suite_create("a", "\xc3\x89va@x"),
 	    store_suite_create("b", "b@x"), store_suite_create("c", "c@x")};
-	struct store_filter filter = suite_everybody;
+	struct store_filter filter = store_suite_everybody;
 	struct user *rows;
 
 	(void)state;
 	writes[1].user.account_id = 2;
 	writes[2].user.account_id = 2;
 	writes[2].user.role = USER_ROLE_OWNER;
-	suite_write_all(writes, 3);
+	store_fixture_write_all(&at, writes, 3);
 	filter.account_id = 2;
-	assert_int_equal(suite_list(&filter, 0, 10, &rows), 2);
+	assert_int_equal(store_fixture_list(&at, &filter, 0, 10, &rows), 2);
 	assert_int_equal(rows[0].id, writes[1].user.id);
 	filter.role = USER_ROLE_OWNER;
-	assert_int_equal(suite_list(&filter, 0, 10, &rows), 1);
+	assert_int_equal(store_fixture_list(&at, &filter, 0, 10, &rows), 1);
 	assert_int_equal(rows[0].id, writes[2].user.id);
-	filter = suite_everybody;
+	filter = store_suite_everybody;
 	filter.email = "\xc3\xa9VA@X";
-	assert_int_equal(suite_list(&filter, 0, 10, &rows), 1);
+	assert_int_equal(store_fixture_list(&at, &filter, 0, 10, &rows), 1);
 	assert_int_equal(rows[0].id, writes[0].user.id);
 	filter.account_id = 2;
-	assert_int_equal(suite_list(&filter, 0, 10, &rows), 0);
+	assert_int_equal(store_fixture_list(&at, &filter, 0, 10, &rows), 0);
 	filter = (struct store_filter){.account_id = INT64_MAX, .role = USER_ROLE_NONE};
-	assert_int_equal(suite_list(&filter, 0, 10, &rows), 0);
+	assert_int_equal(store_fixture_list(&at, &filter, 0, 10, &rows), 0);
 }
 
 static void
@@ -233,20 +172,20 @@ list_compares_the_prefix_of_a_name_by_bytes(void **state)
 	struct store_write writes[] = {store_suite_create("Ada", "1@x"),
 	    store_suite_create("Ada ", "2@x"), store_suite_create("ada", "3@x"),
 	    store_suite_create("%d", "4@x"), store_suite_create("\xc3\x89va", "5@x")};
-	struct store_filter filter = suite_everybody;
+	struct store_filter filter = store_suite_everybody;
 	struct user *rows;
 
 	(void)state;
-	suite_write_all(writes, 5);
+	store_fixture_write_all(&at, writes, 5);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		filter.name_prefix = cases[i].prefix;
-		assert_int_equal(suite_list(&filter, 0, 10, &rows), cases[i].found);
+		assert_int_equal(store_fixture_list(&at, &filter, 0, 10, &rows), cases[i].found);
 	}
 	filter.name_prefix = "Ada";
 	filter.email = "2@X";
 	filter.account_id = 1;
 	filter.role = USER_ROLE_ADMIN;
-	assert_int_equal(suite_list(&filter, 0, 10, &rows), 1);
+	assert_int_equal(store_fixture_list(&at, &filter, 0, 10, &rows), 1);
 	assert_string_equal(rows[0].name, "Ada ");
 }
 
@@ -263,27 +202,25 @@ rows_that_do_not_fit_the_arena_are_told(void **state)
 		snprintf(email, sizeof(email), "u%d@x", i);
 		store_suite_created(at.conn, "u", email);
 	}
-	assert_int_equal(store_user_list(at.conn, store_suite_soon(), &suite_everybody, 0, 50,
+	assert_int_equal(store_user_list(at.conn, store_suite_soon(), &store_suite_everybody, 0, 50,
 			     small, &rows, &count, &at.error),
 	    STATUS_RESOURCE_EXHAUSTED);
 	arena_free(&small);
 	assert_int_equal(store_suite_count(at.conn), 50);
 }
 
-#define SUITE_CASE(name) cmocka_unit_test_setup_teardown(name, suite_setup, suite_teardown)
-
 int
 store_suite_run_reads(const struct store_suite *suite)
 {
 	const struct CMUnitTest cases[] = {
-	    SUITE_CASE(a_created_user_is_read_as_it_was_written),
-	    SUITE_CASE(the_longest_texts_fit_and_longer_ones_change_nothing),
-	    SUITE_CASE(get_gives_each_row_at_the_place_of_its_id),
-	    SUITE_CASE(an_id_beyond_the_range_is_of_nobody),
-	    SUITE_CASE(list_gives_page_after_page_by_id),
-	    SUITE_CASE(list_filters_by_account_role_and_address),
-	    SUITE_CASE(list_compares_the_prefix_of_a_name_by_bytes),
-	    SUITE_CASE(rows_that_do_not_fit_the_arena_are_told),
+	    STORE_FIXTURE_CASE(a_created_user_is_read_as_it_was_written, &at),
+	    STORE_FIXTURE_CASE(the_longest_texts_fit_and_longer_ones_change_nothing, &at),
+	    STORE_FIXTURE_CASE(get_gives_each_row_at_the_place_of_its_id, &at),
+	    STORE_FIXTURE_CASE(an_id_beyond_the_range_is_of_nobody, &at),
+	    STORE_FIXTURE_CASE(list_gives_page_after_page_by_id, &at),
+	    STORE_FIXTURE_CASE(list_filters_by_account_role_and_address, &at),
+	    STORE_FIXTURE_CASE(list_compares_the_prefix_of_a_name_by_bytes, &at),
+	    STORE_FIXTURE_CASE(rows_that_do_not_fit_the_arena_are_told, &at),
 	};
 
 	at.suite = suite;

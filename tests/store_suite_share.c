@@ -15,33 +15,6 @@
 
 static struct store_fixture at;
 
-static int
-suite_setup(void **state)
-{
-	(void)state;
-	store_fixture_open(&at);
-	return 0;
-}
-
-static int
-suite_teardown(void **state)
-{
-	(void)state;
-	store_fixture_close(&at);
-	return 0;
-}
-
-static struct user
-suite_get(int64_t id)
-{
-	struct user user;
-
-	store_suite_assert_ok(
-	    store_user_get(at.conn, store_suite_soon(), &id, 1, at.arena, &user, &at.error),
-	    &at.error);
-	return user;
-}
-
 /* One of several threads that do the same at once. */
 struct suite_thread {
 	pthread_t thread;
@@ -214,7 +187,7 @@ migrating_again_changes_nothing(void **state)
 	(void)state;
 	store_suite_assert_ok(
 	    store_migrate(at.store, NULL, store_suite_hash, NULL, &at.error), &at.error);
-	assert_string_equal(suite_get(id).email, "a@x");
+	assert_string_equal(store_fixture_get(&at, id).email, "a@x");
 }
 
 static void
@@ -294,21 +267,19 @@ where_nothing_is_recorded_a_newer_schema_is_left_alone(void **state)
 	at.suite->sql("DELETE FROM schema_migration WHERE name = 'future';");
 }
 
-#define SUITE_CASE(name) cmocka_unit_test_setup_teardown(name, suite_setup, suite_teardown)
-
 int
 store_suite_run_shared(const struct store_suite *suite)
 {
 	const struct CMUnitTest cases[] = {
-	    SUITE_CASE(each_address_is_given_once_however_many_ask),
-	    SUITE_CASE(conflicts_are_resolved_by_trying_again),
-	    SUITE_CASE(all_get_the_same_page_key),
-	    SUITE_CASE(migrating_again_changes_nothing),
-	    SUITE_CASE(an_older_schema_is_told_with_the_command_to_run),
-	    SUITE_CASE(a_newer_schema_is_told_and_left_alone),
-	    SUITE_CASE(a_newer_schema_that_says_so_is_run_on),
-	    SUITE_CASE(where_nothing_is_recorded_a_newer_schema_is_left_alone),
-	    SUITE_CASE(many_may_migrate_at_once),
+	    STORE_FIXTURE_CASE(each_address_is_given_once_however_many_ask, &at),
+	    STORE_FIXTURE_CASE(conflicts_are_resolved_by_trying_again, &at),
+	    STORE_FIXTURE_CASE(all_get_the_same_page_key, &at),
+	    STORE_FIXTURE_CASE(migrating_again_changes_nothing, &at),
+	    STORE_FIXTURE_CASE(an_older_schema_is_told_with_the_command_to_run, &at),
+	    STORE_FIXTURE_CASE(a_newer_schema_is_told_and_left_alone, &at),
+	    STORE_FIXTURE_CASE(a_newer_schema_that_says_so_is_run_on, &at),
+	    STORE_FIXTURE_CASE(where_nothing_is_recorded_a_newer_schema_is_left_alone, &at),
+	    STORE_FIXTURE_CASE(many_may_migrate_at_once, &at),
 	};
 
 	at.suite = suite;
