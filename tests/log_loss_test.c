@@ -15,28 +15,10 @@
 #include <yajl/yajl_tree.h>
 
 #include "common/telemetry/log.h"
+#include "tests/redirect.h"
 
 #define LINES    100
 #define TEXT_MAX (1024 * 1024)
-
-/* Standard error as it was, while a test has put something in its place. */
-static int saved_stderr = -1;
-
-static void
-redirect(int fd)
-{
-	saved_stderr = saved_stderr >= 0 ? saved_stderr : dup(STDERR_FILENO);
-	assert_true(saved_stderr >= 0);
-	assert_true(dup2(fd, STDERR_FILENO) >= 0);
-}
-
-static void
-restore(void)
-{
-	assert_true(dup2(saved_stderr, STDERR_FILENO) >= 0);
-	close(saved_stderr);
-	saved_stderr = -1;
-}
 
 /* How lines are written: by whoever logs, or by the thread. */
 struct way {
@@ -120,16 +102,16 @@ expect_all_dropped(int fd)
 		uint64_t told;
 
 		log_get_stats(&before);
-		redirect(fd);
+		redirect_begin(fd);
 		way->start();
 		write_lines();
 		way->stop();
 		lost = since(&before);
-		redirect(fileno(file));
+		redirect_begin(fileno(file));
 		way->start();
 		log_warn("back again");
 		way->stop();
-		restore();
+		redirect_end();
 		all = since(&before);
 		assert_int_equal(lost.dropped, LINES);
 		assert_int_equal(lost.lines[LOG_INFO], 0);
@@ -177,11 +159,11 @@ lines_for_a_full_pipe_that_does_not_block_are_dropped(void **state)
 	while (write(ends[1], bytes, sizeof(bytes)) > 0) {
 	}
 	log_get_stats(&before);
-	redirect(ends[1]);
+	redirect_begin(ends[1]);
 	alarm(15);
 	write_lines();
 	alarm(0);
-	restore();
+	redirect_end();
 	assert_int_equal(since(&before).dropped, LINES);
 	assert_int_equal(since(&before).lines[LOG_INFO], 0);
 	close(ends[0]);
@@ -218,7 +200,7 @@ a_line_that_was_cut_is_dropped_and_spoils_no_other(void **state)
 		assert_true(fcntl(fileno(file), F_SETFL, O_APPEND) >= 0);
 		log_get_stats(&before);
 		limit_files(5000);
-		redirect(fileno(file));
+		redirect_begin(fileno(file));
 		way->start();
 		write_lines();
 		way->stop();
@@ -226,7 +208,7 @@ a_line_that_was_cut_is_dropped_and_spoils_no_other(void **state)
 		way->start();
 		log_warn("back again");
 		way->stop();
-		restore();
+		redirect_end();
 		all = since(&before);
 		rewind(file);
 		while (getline(&line, &size, file) > 0) {
@@ -259,14 +241,14 @@ the_thread_counts_lines_by_level(void **state)
 
 	(void)state;
 	log_get_stats(&before);
-	redirect(fileno(file));
+	redirect_begin(fileno(file));
 	log_start();
 	log_info("one");
 	log_warn("two");
 	log_write(LOG_PANIC, "\"level\":\"debug\"", NULL, 0);
 	log_warn("three");
 	log_stop();
-	restore();
+	redirect_end();
 	all = since(&before);
 	assert_int_equal(all.lines[LOG_INFO], 1);
 	assert_int_equal(all.lines[LOG_WARN], 2);

@@ -15,30 +15,12 @@
 #include <cmocka.h>
 
 #include "common/telemetry/log.h"
+#include "tests/redirect.h"
 
 enum {
 	THREADS = 8,
 	LINES = 300
 };
-
-/* Standard error as it was, while a test has put something in its place. */
-static int saved_stderr = -1;
-
-static void
-redirect(int fd)
-{
-	saved_stderr = dup(STDERR_FILENO);
-	assert_true(saved_stderr >= 0);
-	assert_true(dup2(fd, STDERR_FILENO) >= 0);
-}
-
-static void
-restore(void)
-{
-	assert_true(dup2(saved_stderr, STDERR_FILENO) >= 0);
-	close(saved_stderr);
-	saved_stderr = -1;
-}
 
 /* A pipe that is full, whose writer would wait. */
 static void
@@ -89,7 +71,7 @@ all_lines_are_written_in_the_order_of_their_threads(void **state)
 
 	(void)state;
 	assert_non_null(file);
-	redirect(fileno(file));
+	redirect_begin(fileno(file));
 	log_start();
 	for (intptr_t i = 0; i < THREADS; i++) {
 		assert_int_equal(pthread_create(&threads[i], NULL, write_lines, (void *)i), 0);
@@ -98,7 +80,7 @@ all_lines_are_written_in_the_order_of_their_threads(void **state)
 		pthread_join(threads[i], NULL);
 	}
 	log_stop();
-	restore();
+	redirect_end();
 	rewind(file);
 	for (int i = 0; i < THREADS * LINES; i++) {
 		assert_true(getline(&line, &size, file) > 0);
@@ -119,14 +101,14 @@ a_line_larger_than_a_write_arrives_whole(void **state)
 
 	(void)state;
 	memset(large, 'x', sizeof(large) - 1);
-	redirect(fileno(file));
+	redirect_begin(fileno(file));
 	log_start();
 	log_info("before");
 	log_info("large", LOG_STR("text", large));
 	log_info("after");
 	log_stop();
 	log_info("without the thread");
-	restore();
+	redirect_end();
 	rewind(file);
 	assert_true(getline(&line, &size, file) > 0);
 	assert_true(getline(&line, &size, file) > 0);
@@ -200,7 +182,7 @@ with_the_thread_nobody_waits_for_the_reader(void **state)
 	(void)state;
 	fill_pipe(ends);
 	log_get_stats(&before);
-	redirect(ends[1]);
+	redirect_begin(ends[1]);
 	alarm(60);
 	log_start();
 	for (int i = 0; i < MANY; i++) {
@@ -218,7 +200,7 @@ with_the_thread_nobody_waits_for_the_reader(void **state)
 	sem_wait(&reader.last_seen);
 	log_stop();
 	alarm(0);
-	restore();
+	redirect_end();
 	close(ends[1]);
 	pthread_join(thread, NULL);
 	fclose(reader.file);
@@ -237,13 +219,13 @@ a_reader_that_never_reads_does_not_keep_the_program_from_stopping(void **state)
 
 	(void)state;
 	fill_pipe(ends);
-	redirect(ends[1]);
+	redirect_begin(ends[1]);
 	alarm(30);
 	log_start();
 	log_info("never read");
 	log_stop();
 	alarm(0);
-	restore();
+	redirect_end();
 	close(ends[1]);
 	close(ends[0]);
 }

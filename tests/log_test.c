@@ -18,27 +18,9 @@
 
 #include "common/base/status.h"
 #include "common/telemetry/log.h"
+#include "tests/redirect.h"
 
 #define TEXT_MAX (4 * 1024 * 1024)
-
-/* Standard error as it was, while a test has put something in its place. */
-static int saved_stderr = -1;
-
-static void
-redirect(int fd)
-{
-	saved_stderr = dup(STDERR_FILENO);
-	assert_true(saved_stderr >= 0);
-	assert_true(dup2(fd, STDERR_FILENO) >= 0);
-}
-
-static void
-restore(void)
-{
-	assert_true(dup2(saved_stderr, STDERR_FILENO) >= 0);
-	close(saved_stderr);
-	saved_stderr = -1;
-}
 
 static int
 setup(void **state)
@@ -54,9 +36,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	if (saved_stderr >= 0) {
-		restore();
-	}
+	redirect_end();
 	return fclose(*state);
 }
 
@@ -118,9 +98,9 @@ a_line_says_when_what_and_who(void **state)
 	char pattern[512];
 	char *text;
 
-	redirect(fileno(*state));
+	redirect_begin(fileno(*state));
 	log_info("user created", LOG_INT("userId", 42), LOG_STR("requestId", "7f3a"));
-	restore();
+	redirect_end();
 	text = logged(*state);
 	snprintf(pattern, sizeof(pattern),
 	    "^\\{\"time\":\"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]"
@@ -137,11 +117,11 @@ fields_are_of_their_types(void **state)
 	yajl_val json;
 	char *text;
 
-	redirect(fileno(*state));
+	redirect_begin(fileno(*state));
 	log_warn("types", LOG_INT("least", INT64_MIN), LOG_DOUBLE("half", 0.5),
 	    LOG_DOUBLE("none", NAN), LOG_BOOL("yes", true), LOG_BOOL("no", false),
 	    LOG_STRN("part", "abcdef", 3), LOG_STR("left", NULL));
-	restore();
+	redirect_end();
 	text = logged(*state);
 	json = parse(text);
 	assert_true(YAJL_GET_INTEGER(member(json, "least", yajl_t_number)) == INT64_MIN);
@@ -163,9 +143,9 @@ no_field_can_end_its_line(void **state)
 	yajl_val json;
 	char *text;
 
-	redirect(fileno(*state));
+	redirect_begin(fileno(*state));
 	log_info("hostile", LOG_STR("text", hostile));
-	restore();
+	redirect_end();
 	text = logged(*state);
 	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 	assert_null(strchr(text, 0x1b));
@@ -182,7 +162,7 @@ lines_under_the_level_are_left_out(void **state)
 {
 	char *text;
 
-	redirect(fileno(*state));
+	redirect_begin(fileno(*state));
 	log_debug("debug 1");
 	log_set_level(LOG_DEBUG);
 	log_debug("debug 2");
@@ -192,7 +172,7 @@ lines_under_the_level_are_left_out(void **state)
 	log_err("error 5");
 	log_set_level(LOG_PANIC);
 	log_error("error 6", &(struct error){0}, NULL, 0);
-	restore();
+	redirect_end();
 	assert_true(log_enabled(LOG_PANIC) && !log_enabled(LOG_FATAL));
 	text = logged(*state);
 	assert_null(strstr(text, "debug 1"));
@@ -231,9 +211,9 @@ an_error_tells_its_parts_after_the_fields(void **state)
 
 	error_set(&error, STATUS_UNAVAILABLE, "STORE_UNAVAILABLE", "try again");
 	error_detail(&error, "connect: refused");
-	redirect(fileno(*state));
+	redirect_begin(fileno(*state));
 	log_error("call failed", &error, fields, 1);
-	restore();
+	redirect_end();
 	text = logged(*state);
 	json = parse(text);
 	assert_member(json, "message", "call failed");
@@ -254,9 +234,9 @@ an_error_without_reason_and_detail_leaves_them_out(void **state)
 	char *text;
 
 	error_set(&error, STATUS_INTERNAL, NULL, "broken");
-	redirect(fileno(*state));
+	redirect_begin(fileno(*state));
 	log_error("call failed", &error, NULL, 0);
-	restore();
+	redirect_end();
 	text = logged(*state);
 	json = parse(text);
 	assert_member(json, "error", "broken");
@@ -276,10 +256,10 @@ a_line_is_one_write(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
-	redirect(ends[1]);
+	redirect_begin(ends[1]);
 	log_info("first", LOG_STR("text", "some"));
 	log_info("second");
-	restore();
+	redirect_end();
 	for (int i = 0; i < 2; i++) {
 		len = recv(ends[0], line, sizeof(line) - 1, MSG_DONTWAIT);
 		line[len > 0 ? len : 0] = '\0';
@@ -313,14 +293,14 @@ lines_of_threads_do_not_mix(void **state)
 	char *text;
 	char *rest;
 
-	redirect(fileno(*state));
+	redirect_begin(fileno(*state));
 	for (intptr_t i = 0; i < THREADS; i++) {
 		assert_int_equal(pthread_create(&threads[i], NULL, write_lines, (void *)i), 0);
 	}
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(threads[i], NULL);
 	}
-	restore();
+	redirect_end();
 	text = logged(*state);
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		yajl_val json = parse(line);
@@ -368,9 +348,9 @@ a_line_larger_than_the_pipe_arrives_whole(void **state)
 	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 4096) >= 0);
 	assert_true(fcntl(ends[1], F_SETFL, O_NONBLOCK) >= 0);
 	assert_int_equal(pthread_create(&reader, NULL, read_slowly, &ends[0]), 0);
-	redirect(ends[1]);
+	redirect_begin(ends[1]);
 	log_info("large", LOG_STR("text", large));
-	restore();
+	redirect_end();
 	close(ends[1]);
 	assert_int_equal(pthread_join(reader, &text), 0);
 	close(ends[0]);
@@ -400,7 +380,7 @@ a_reader_that_stops_reading_costs_lines_that_are_counted(void **state)
 	while (write(ends[1], text, sizeof(text)) > 0) {
 	}
 	assert_true(fcntl(ends[1], F_SETFL, 0) >= 0);
-	redirect(ends[1]);
+	redirect_begin(ends[1]);
 	alarm(30); /* ends the test where a line would wait forever */
 	for (int i = 0; i < 1000; i++) {
 		log_info("lost");
@@ -408,7 +388,7 @@ a_reader_that_stops_reading_costs_lines_that_are_counted(void **state)
 	alarm(0);
 	empty_pipe(ends[0]);
 	log_info("back again");
-	restore();
+	redirect_end();
 	assert_true(read(ends[0], text, sizeof(text) - 1) > 0);
 	assert_null(strstr(text, "lost"));
 	assert_non_null(strstr(text, "\"lines\":1000}"));
@@ -423,9 +403,9 @@ durations_are_milliseconds_with_three_places(void **state)
 {
 	char *text;
 
-	redirect(fileno(*state));
+	redirect_begin(fileno(*state));
 	log_info("slow", LOG_MS("none", 0), LOG_MS("some", 1002999), LOG_MS("long", 61000040000));
-	restore();
+	redirect_end();
 	text = logged(*state);
 	assert_non_null(strstr(text, ",\"none\":0.000,\"some\":1.002,\"long\":61000.040}"));
 	free(text);
@@ -438,12 +418,12 @@ lines_are_counted_by_level(void **state)
 	struct log_stats after;
 
 	log_get_stats(&before);
-	redirect(fileno(*state));
+	redirect_begin(fileno(*state));
 	log_info("one");
 	log_warn("two");
 	log_warn("three");
 	log_debug("left out");
-	restore();
+	redirect_end();
 	log_get_stats(&after);
 	assert_int_equal(after.lines[LOG_INFO] - before.lines[LOG_INFO], 1);
 	assert_int_equal(after.lines[LOG_WARN] - before.lines[LOG_WARN], 2);
@@ -458,11 +438,11 @@ a_line_leaves_errno_alone(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	redirect(ends[0]);
+	redirect_begin(ends[0]);
 	close(ends[1]);
 	errno = ENOTTY;
 	log_info("to nobody");
-	restore();
+	redirect_end();
 	assert_int_equal(errno, ENOTTY);
 	close(ends[0]);
 }

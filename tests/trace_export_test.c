@@ -16,6 +16,7 @@
 #include "common/telemetry/log.h"
 #include "common/telemetry/trace_export.h"
 #include "tests/collector.h"
+#include "tests/redirect.h"
 
 #define PARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -304,25 +305,21 @@ spans_that_are_taken_in_part_are_counted(void **state)
 }
 
 /* What is logged from here to log_end. */
-static int
+static void
 log_begin(FILE *file)
 {
-	int saved = dup(STDERR_FILENO);
-
-	assert_true(saved >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+	redirect_begin(fileno(file));
 	log_set_level(LOG_INFO);
-	return saved;
 }
 
 static char *
-log_end(int saved, FILE *file)
+log_end(FILE *file)
 {
 	char *text = NULL;
 	size_t size = 0;
 
 	log_set_level(LOG_ERROR);
-	assert_true(dup2(saved, STDERR_FILENO) >= 0);
-	close(saved);
+	redirect_end();
 	rewind(file);
 	assert_true(getdelim(&text, &size, '\0', file) > 0);
 	fclose(file);
@@ -334,10 +331,10 @@ the_log_has_the_status_and_what_the_collector_says(void **state)
 {
 	struct trace_span span = span_of("told");
 	FILE *file = tmpfile();
-	int saved = log_begin(file);
 	char *text;
 
 	(void)state;
+	log_begin(file);
 	start(collector.url, 16);
 	collector_answer_with(&collector, 1, "503 Service Unavailable", "{\"message\":\"busy\"}");
 	trace_export(exporter, &span);
@@ -354,7 +351,7 @@ the_log_has_the_status_and_what_the_collector_says(void **state)
 		nanosleep(&(struct timespec){.tv_nsec = CLOCK_NS_PER_MS}, NULL);
 	}
 	trace_exporter_stop(&exporter);
-	text = log_end(saved, file);
+	text = log_end(file);
 	assert_non_null(strstr(text, "spans now: they are sent again\""));
 	assert_non_null(strstr(text, "\"status\":503,\"error\":\"busy\""));
 	assert_non_null(strstr(text, "takes spans again"));
