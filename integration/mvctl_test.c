@@ -289,14 +289,10 @@ the_endpoint_is_also_taken_from_the_environment(void **state)
 static void
 metadata_travels_with_the_call(void **state)
 {
-	char *log;
-
 	(void)state;
 	assert_int_equal(
 	    MVCTL("call", MVCTL_GET, "{\"id\":1}", "--metadata", "request-id=by-mvctl"), MVCTL_OK);
-	log = process_read_file(mvctl_stack.accountd[0].log);
-	assert_non_null(strstr(log, "\"requestId\":\"by-mvctl\""));
-	free(log);
+	process_await_log(&mvctl_stack.accountd[0], 0, "\"requestId\":\"by-mvctl\"");
 }
 
 int
