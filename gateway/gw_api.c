@@ -61,6 +61,9 @@ gw_api_read_limits(struct gw_api *api, const struct conf *conf)
 	api->bulk_max_items = (size_t)conf_int(conf, GW_BULK_MAX_ITEMS);
 	api->head_max_bytes = (size_t)conf_int(conf, GW_HEAD_MAX_BYTES);
 	api->in_flight_max = (size_t)conf_int(conf, GW_IN_FLIGHT_MAX);
+	api->gzip_min_bytes = conf_int(conf, GW_GZIP_MIN_BYTES) == 0
+				  ? GW_API_NO_GZIP
+				  : (size_t)conf_int(conf, GW_GZIP_MIN_BYTES);
 	api->access_log = conf_bool(conf, GW_ACCESS_LOG);
 	snprintf(api->cors_max_age_s, sizeof(api->cors_max_age_s), "%d",
 	    (int)conf_int(conf, GW_CORS_MAX_AGE_S));

@@ -20,6 +20,8 @@
 struct conf;
 struct rpc_tls;
 
+#define GW_API_NO_GZIP SIZE_MAX
+
 struct gw_api {
 	struct gw_backends backends;
 	struct rpc_tls *tls; /* of their channels; NULL: no TLS */
@@ -31,6 +33,7 @@ struct gw_api {
 	size_t bulk_body_max_bytes;
 	size_t bulk_max_items;
 	size_t head_max_bytes;
+	size_t gzip_min_bytes; /* of an answer, not compressed; GW_API_NO_GZIP: none */
 	bool access_log;
 	struct gw_origins cors_origins;
 	char cors_max_age_s[12];   /* as a header says it */

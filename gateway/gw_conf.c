@@ -110,6 +110,10 @@ static const struct conf_row gw_rows[GW_CONF_COUNT] = {
 	"Accept HTTP/2 without TLS from clients that begin with it (prior knowledge).", NULL},
     [GW_HTTP2_STREAMS_MAX] = {"http2StreamsMax", CONF_INT, 0, 1, 10000, "100", "requests",
 	"Maximum number of requests of an HTTP/2 connection at a time.", NULL},
+    [GW_GZIP_MIN_BYTES] = {"gzipMinBytes", CONF_INT, 0, 0, 1073741824, "1024", "bytes",
+	"Size from which on answers are compressed for clients that accept gzip, and lists of any "
+	"size that stream; 0: none are.",
+	NULL},
     [GW_CORS_ORIGINS] = {"corsOrigins", CONF_TEXT, 0, 0, 4096, NULL, NULL,
 	"Origins whose pages may use the API in a browser (CORS), separated by commas, as browsers "
 	"send them: scheme://host or scheme://host:port; * alone: all; empty: none.",

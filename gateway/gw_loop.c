@@ -12,6 +12,7 @@
 #include "gateway/gw_api.h"
 #include "gateway/gw_call.h"
 #include "gateway/gw_conn.h"
+#include "gateway/gw_gzip.h"
 #include "gateway/gw_hold.h"
 #include "gateway/gw_room.h"
 #include "gateway/gw_sweep.h"
@@ -270,6 +271,7 @@ gw_loop_free(struct gw_loop **loop)
 	free((*loop)->corks);
 	gw_hold_free(&(*loop)->hold);
 	buf_fini(&(*loop)->out);
+	gw_gzip_free(&(*loop)->gzip);
 	free(*loop);
 	*loop = NULL;
 }

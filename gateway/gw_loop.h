@@ -28,6 +28,7 @@ struct arena;
 struct gw_api;
 struct gw_call;
 struct gw_conn;
+struct gw_gzip;
 struct gw_hold;
 struct rpc_peers;
 struct gw_room;
@@ -90,6 +91,7 @@ struct gw_loop {
 
 	struct arena *scratch; /* see gw_loop_scratch */
 	struct buf out;        /* where answers are written before they are sent */
+	struct gw_gzip *gzip;  /* NULL: nothing was compressed yet */
 	uint8_t random[1024];
 	size_t random_left;
 };

@@ -150,3 +150,74 @@ gw_media_accepts(const char *accept, size_t len, const char *type)
 	}
 	return accepted;
 }
+
+/* A weight in thousandths (RFC 9110 section 12.4.2), or -1 when it is none. */
+static int
+gw_media_weight(struct gw_part text)
+{
+	int weight = 0;
+
+	if (text.len == 0 || text.len > 5 || (text.data[0] != '0' && text.data[0] != '1') ||
+	    (text.len > 1 && text.data[1] != '.')) {
+		return -1;
+	}
+	for (size_t i = 0; i < 5; i++) {
+		char digit = i < text.len ? text.data[i] : '0';
+
+		if (i == 1) {
+			continue;
+		}
+		if (digit < '0' || digit > '9') {
+			return -1;
+		}
+		weight = weight * 10 + digit - '0';
+	}
+	return weight <= 1000 ? weight : -1;
+}
+
+/* An element that is not as it should be says nothing. */
+static void
+gw_media_read_coding(struct gw_codings *codings, struct gw_part element)
+{
+	struct gw_part parameter;
+	struct gw_part coding;
+	int weight = 1000;
+
+	gw_part_next(&element, ';', &coding);
+	while (gw_part_next(&element, ';', &parameter)) {
+		weight = gw_media_weight(gw_part_value(parameter, "q"));
+	}
+	if (weight < 0) {
+		return;
+	}
+	if (gw_part_is(coding, "gzip") || gw_part_is(coding, "x-gzip")) {
+		codings->gzip = weight + 1;
+	} else if (gw_part_is(coding, "identity")) {
+		codings->identity = weight + 1;
+	} else if (gw_part_is(coding, "*")) {
+		codings->others = weight + 1;
+	}
+}
+
+void
+gw_media_read_codings(struct gw_codings *codings, const char *value, size_t len)
+{
+	struct gw_part rest = {value, len};
+	struct gw_part element;
+
+	while (gw_part_next(&rest, ',', &element)) {
+		gw_media_read_coding(codings, element);
+	}
+}
+
+enum gw_coding
+gw_media_coding(const struct gw_codings *codings)
+{
+	int gzip = codings->gzip > 0 ? codings->gzip : codings->others;
+	int identity = codings->identity > 0 ? codings->identity : codings->others == 1 ? 1 : 0;
+
+	if (identity == 1) {
+		return gzip > 1 ? GW_CODING_GZIP_ALWAYS : GW_CODING_NONE;
+	}
+	return gzip > 1 && gzip >= identity ? GW_CODING_GZIP : GW_CODING_IDENTITY;
+}

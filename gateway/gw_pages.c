@@ -110,6 +110,25 @@ gw_pages_write(struct gw_request *request, const ProtobufCMessage *response, boo
 	pages->any |= count > 0;
 }
 
+/* A list in one page is compressed when it is sent; HEAD has nothing to compress. */
+static void
+gw_pages_compress(struct gw_request *request, bool last)
+{
+	struct gw_pages *pages = &request->pages;
+	struct buf zipped = {0};
+
+	if (request->coding == GW_CODING_IDENTITY || request->head_only ||
+	    (last && !pages->begun) || pages->out.failed) {
+		return;
+	}
+	if (!gw_gzip_write(&request->loop->gzip, &pages->gzip, pages->out.data, pages->out.len,
+		last, &zipped)) {
+		zipped.failed = true;
+	}
+	buf_fini(&pages->out);
+	pages->out = zipped;
+}
+
 static void
 gw_pages_start_answer(struct gw_request *request)
 {
@@ -118,6 +137,9 @@ gw_pages_start_answer(struct gw_request *request)
 	req->res.status = 200;
 	req->res.reason = gw_problem_title(200);
 	gw_reply_header(request, H2O_TOKEN_CONTENT_TYPE, H2O_STRLIT(GW_MEDIA_JSON));
+	if (request->loop->options.api->gzip_min_bytes != GW_API_NO_GZIP) {
+		gw_reply_say_coding(request, request->coding != GW_CODING_IDENTITY);
+	}
 	if (req->version < 0x101) {
 		req->http1_is_persistent = 0; /* the end of the connection is that of the list */
 	}
@@ -167,6 +189,7 @@ gw_pages_replied(struct gw_request *request, const struct rpc_reply *reply)
 	    *(const char *const *)((const char *)response + route->next_page_token->wire->offset);
 	last = token == NULL || *token == '\0';
 	gw_pages_write(request, response, last);
+	gw_pages_compress(request, last);
 	if (request->pages.out.failed || (!last && !gw_pages_set_token(request, token))) {
 		error_set(&error, STATUS_UNAVAILABLE, "OUT_OF_MEMORY",
 		    "the gateway is short of memory; try again later");

@@ -51,11 +51,48 @@ gw_reply_keep(const struct gw_request *request, struct buf *body)
 }
 
 void
+gw_reply_say_coding(struct gw_request *request, bool compressed)
+{
+	gw_reply_header(request, H2O_TOKEN_VARY, H2O_STRLIT("Accept-Encoding"));
+	if (compressed) {
+		gw_reply_header(request, H2O_TOKEN_CONTENT_ENCODING, H2O_STRLIT("gzip"));
+	}
+}
+
+/* Gives the body as it will be sent: zipped, or as it is if that is too small or not wanted. */
+static struct buf *
+gw_reply_compress(struct gw_request *request, struct buf *body, struct buf *zipped)
+{
+	struct gw_gzip_body whole = {0};
+	bool compressed = request->coding != GW_CODING_IDENTITY;
+
+	if (body->len == 0 || (body->len < request->loop->options.api->gzip_min_bytes &&
+				  request->coding != GW_CODING_GZIP_ALWAYS)) {
+		return body;
+	}
+	compressed = compressed && gw_gzip_write(&request->loop->gzip, &whole, body->data,
+				       body->len, true, zipped);
+	gw_reply_say_coding(request, compressed);
+	if (!compressed) {
+		buf_fini(zipped);
+		return body;
+	}
+	if (body->capacity > GW_REPLY_COPY_MAX) {
+		buf_fini(body);
+	}
+	if (request->turn.held > 0) {
+		gw_turn_settle(request, zipped->capacity);
+	}
+	return zipped;
+}
+
+void
 gw_reply_send(struct gw_request *request, int status, const char *content_type, struct buf *body)
 {
 	static h2o_generator_t generator;
 	h2o_req_t *req = request->req;
-	h2o_iovec_t bytes = gw_reply_keep(request, body);
+	struct buf zipped = {0};
+	h2o_iovec_t bytes = gw_reply_keep(request, gw_reply_compress(request, body, &zipped));
 
 	req->res.status = status;
 	req->res.reason = gw_problem_title(status);

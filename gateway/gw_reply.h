@@ -11,7 +11,10 @@
 void gw_reply_header(
     struct gw_request *request, const h2o_token_t *token, const char *value, size_t len);
 
-/* Answers with a body, whose bytes are copied or taken; body may be empty. */
+/* Adds headers to an answer that is compressed, or would be for another client. */
+void gw_reply_say_coding(struct gw_request *request, bool compressed);
+
+/* Answers with a body, which is compressed if the client wants that, and whose bytes are copied or taken; body may be empty. */
 void gw_reply_send(
     struct gw_request *request, int status, const char *content_type, struct buf *body);
 

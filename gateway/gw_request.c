@@ -13,6 +13,7 @@
 #include "gateway/gw_hold.h"
 #include "gateway/gw_input.h"
 #include "gateway/gw_media.h"
+#include "gateway/gw_negotiate.h"
 #include "gateway/gw_pages.h"
 #include "gateway/gw_problem.h"
 #include "gateway/gw_reply.h"
@@ -322,38 +323,6 @@ gw_request_route(struct gw_request *request, struct error *error)
 	return 404;
 }
 
-static bool
-gw_request_accepts(const struct gw_request *request, const char *type)
-{
-	const h2o_headers_t *headers = &request->req->headers;
-	bool accepted = true;
-
-	for (ssize_t i = -1; (i = h2o_find_header(headers, H2O_TOKEN_ACCEPT, i)) >= 0;) {
-		const h2o_iovec_t *value = &headers->entries[i].value;
-
-		accepted = gw_media_accepts(value->base, value->len, type);
-		if (accepted) {
-			break;
-		}
-	}
-	return accepted;
-}
-
-static int
-gw_request_negotiate(const struct gw_request *request, struct error *error)
-{
-	bool text = request->match.route->text != NULL;
-	const char *type = text ? GW_MEDIA_TEXT : GW_MEDIA_JSON;
-
-	if (gw_request_accepts(request, type) ||
-	    (!text && gw_request_accepts(request, GW_MEDIA_PROBLEM))) {
-		return 0;
-	}
-	error_set(error, STATUS_INVALID_ARGUMENT, "NOT_ACCEPTABLE",
-	    "the answer is %s, which Accept does not allow", type);
-	return 406;
-}
-
 static struct route_text
 gw_request_content_type(const struct gw_request *request)
 {
@@ -419,7 +388,7 @@ gw_request_process(struct gw_request *request, struct error *error)
 	gw_loop_scratch(request->loop);
 	status = gw_request_route(request, error);
 	if (status == 0) {
-		status = gw_request_negotiate(request, error);
+		status = gw_negotiate(request, error);
 	}
 	if (status == 0) {
 		status = gw_unsupported_check(request, error);

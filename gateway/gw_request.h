@@ -16,7 +16,9 @@
 #define GATEWAY_GW_REQUEST_H
 
 #include "common/telemetry/trace.h"
+#include "gateway/gw_gzip.h"
 #include "gateway/gw_loop.h"
+#include "gateway/gw_media.h"
 #include "gateway/gw_turn.h"
 #include "gateway/route/route.h"
 
@@ -43,6 +45,7 @@ struct gw_pages {
 	struct buf out;  /* the page that the client is reading */
 	bool begun;      /* something was sent */
 	bool any;        /* it has elements */
+	struct gw_gzip_body gzip; /* what was sent, if it is compressed */
 };
 
 struct gw_request {
@@ -58,6 +61,7 @@ struct gw_request {
 	struct route_match match; /* route NULL: none was found */
 	const char *route;        /* template of the path, or GW_ROUTE_NONE */
 	bool head_only;           /* the answer has no body */
+	enum gw_coding coding;    /* of the answer, if it is large enough */
 	bool cross_origin;        /* a page of an origin of corsOrigins may read the answer */
 	bool paged;               /* pages are in use */
 	struct gw_pages pages;

@@ -94,6 +94,77 @@ the_most_specific_range_decides(void **state)
 	assert_false(accepts("*/*;q=0", GW_MEDIA_TEXT));
 }
 
+static enum gw_coding
+coding(const char *value)
+{
+	struct gw_codings codings = {0};
+
+	gw_media_read_codings(&codings, value, strlen(value));
+	return gw_media_coding(&codings);
+}
+
+static void
+gzip_is_used_where_it_is_allowed_and_not_liked_less(void **state)
+{
+	static const struct {
+		const char *value;
+		enum gw_coding coding;
+	} rows[] = {
+	    {"", GW_CODING_IDENTITY},
+	    {"gzip", GW_CODING_GZIP},
+	    {"GZip", GW_CODING_GZIP},
+	    {"x-gzip", GW_CODING_GZIP},
+	    {" gzip , deflate, br", GW_CODING_GZIP},
+	    {"deflate, gzip;q=1.0, *;q=0.5", GW_CODING_GZIP},
+	    {"gzip;q=0.001", GW_CODING_GZIP},
+	    {"gzip; q=0.5, identity; q=0.5", GW_CODING_GZIP},
+	    {"gzip;q=0.5, identity;q=0.6", GW_CODING_IDENTITY},
+	    {"gzip;q=0.5, identity", GW_CODING_IDENTITY},
+	    {"gzip;q=0", GW_CODING_IDENTITY},
+	    {"gzip;q=0.000", GW_CODING_IDENTITY},
+	    {"gzip;Q=0, *", GW_CODING_IDENTITY},
+	    {"br, deflate", GW_CODING_IDENTITY},
+	    {"gzipped", GW_CODING_IDENTITY},
+	    {"identity", GW_CODING_IDENTITY},
+	    {"*", GW_CODING_GZIP},
+	    {"*;q=0, gzip", GW_CODING_GZIP_ALWAYS},
+	    {"identity;q=0, gzip;q=0.1", GW_CODING_GZIP_ALWAYS},
+	    {"identity;q=0, *", GW_CODING_GZIP_ALWAYS},
+	    {"identity, *;q=0", GW_CODING_IDENTITY},
+	    {"*;q=0", GW_CODING_NONE},
+	    {"identity;q=0", GW_CODING_NONE},
+	    {"identity;q=0, gzip;q=0, *", GW_CODING_NONE},
+	    {"br, identity;q=0", GW_CODING_NONE},
+	    {"gzip;q=2", GW_CODING_IDENTITY},
+	    {"gzip;q=1.001", GW_CODING_IDENTITY},
+	    {"gzip;q=-1", GW_CODING_IDENTITY},
+	    {"gzip;q=", GW_CODING_IDENTITY},
+	    {"gzip;q=0.5555", GW_CODING_IDENTITY},
+	    {"gzip;level=9", GW_CODING_IDENTITY},
+	    {"identity;q=x", GW_CODING_IDENTITY},
+	    {",,gzip,", GW_CODING_GZIP},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (coding(rows[i].value) != rows[i].coding) {
+			fail_msg("%s: %d", rows[i].value, coding(rows[i].value));
+		}
+	}
+}
+
+static void
+several_headers_are_one_list(void **state)
+{
+	struct gw_codings codings = {0};
+
+	(void)state;
+	gw_media_read_codings(&codings, "br", 2);
+	gw_media_read_codings(&codings, "gzip", 4);
+	gw_media_read_codings(&codings, "identity;q=0", 12);
+	assert_int_equal(gw_media_coding(&codings), GW_CODING_GZIP_ALWAYS);
+}
+
 int
 main(void)
 {
@@ -104,6 +175,8 @@ main(void)
 	    cmocka_unit_test(ranges_that_hold_the_type_let_it_be),
 	    cmocka_unit_test(ranges_that_do_not_hold_the_type_do_not),
 	    cmocka_unit_test(the_most_specific_range_decides),
+	    cmocka_unit_test(gzip_is_used_where_it_is_allowed_and_not_liked_less),
+	    cmocka_unit_test(several_headers_are_one_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

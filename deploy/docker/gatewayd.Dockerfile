@@ -14,7 +14,7 @@ RUN ninja build/release/gatewayd && strip build/release/gatewayd
 FROM $BASE
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-	libcurl4 libh2o-evloop0.13 libmicrohttpd12 libnghttp2-14 libnng1 libprotobuf-c1 libsodium23 libssl3 libyajl2 libyaml-0-2 \
+	libcurl4 libh2o-evloop0.13 libmicrohttpd12 libnghttp2-14 libnng1 libprotobuf-c1 libsodium23 libssl3 libyajl2 libyaml-0-2 zlib1g \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 # The authorities that the system trusts: for a collector of traces at https. The package would bring
 # openssl, a tool, along.
