@@ -220,6 +220,17 @@ gw_query_asks_for_page(const struct gw_query *query)
 
 /* Body */
 
+/* Whether the body's type is one that the route reads. */
+static bool
+gw_input_is_readable(const struct gw_input *input)
+{
+	const struct route_text *type = &input->content_type;
+
+	return type->data != NULL &&
+	       (gw_media_is_json(type->data, type->len) ||
+		   (input->match->route->mask != NULL && gw_media_is_patch(type->data, type->len)));
+}
+
 static int
 gw_input_check_body(const struct gw_input *input, const struct gw_api *api, struct error *error)
 {
@@ -235,10 +246,10 @@ gw_input_check_body(const struct gw_input *input, const struct gw_api *api, stru
 		    "the body may have at most %zu bytes", max_bytes);
 		return 413;
 	}
-	if (input->content_type.data == NULL ||
-	    !gw_media_is_json(input->content_type.data, input->content_type.len)) {
+	if (!gw_input_is_readable(input)) {
 		error_set(error, STATUS_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE",
-		    "the body must be JSON in UTF-8, and Content-Type say " GW_MEDIA_JSON);
+		    "the body must be JSON in UTF-8, and Content-Type say " GW_MEDIA_JSON "%s",
+		    input->match->route->mask == NULL ? "" : " or " GW_MEDIA_PATCH);
 		return 415;
 	}
 	return 0;
@@ -282,6 +293,45 @@ gw_input_read_all(const struct gw_input *input, const struct gw_api *api, struct
 	return status;
 }
 
+/* Fills the FieldMask of message with the fields that a patch has. False without memory. */
+static bool
+gw_input_set_mask(const struct route *route, ProtobufCMessage *message,
+    const struct schema_field *const *given, size_t count, struct arena *arena)
+{
+	const struct schema_message *type = schema_field_message(route->mask);
+	ProtobufCMessage *mask = schema_message_new(type, arena);
+	const char **paths = arena_calloc(arena, count + 1, sizeof(*paths));
+	const ProtobufCFieldDescriptor *list = type->fields[0].wire;
+
+	if (mask == NULL || paths == NULL) {
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		paths[i] = given[i]->wire->name;
+	}
+	memcpy((char *)mask + list->quantifier_offset, &count, sizeof(count));
+	memcpy((char *)mask + list->offset, &paths, sizeof(char **));
+	memcpy((char *)message + route->mask->wire->offset, &mask, sizeof(mask));
+	return true;
+}
+
+/* Reads a merge patch, whose members become the paths of the FieldMask. */
+static int
+gw_input_read_patch(const struct gw_input *input, struct arena *arena, ProtobufCMessage *message,
+    ProtobufCMessage **body, struct error *error)
+{
+	const struct route *route = input->match->route;
+	const struct schema_field **given;
+	size_t count;
+
+	if (json_read_patch(schema_field_message(route->body), input->body.data, input->body.len,
+		arena, body, &given, &count, error) == STATUS_OK &&
+	    !gw_input_set_mask(route, message, given, count, arena)) {
+		return gw_input_no_memory(error);
+	}
+	return gw_input_status(error);
+}
+
 static int
 gw_input_read_body_field(const struct gw_input *input, const struct gw_api *api,
     struct arena *arena, ProtobufCMessage *message, struct error *error)
@@ -293,9 +343,13 @@ gw_input_read_body_field(const struct gw_input *input, const struct gw_api *api,
 	if (status != 0) {
 		return status;
 	}
-	json_read(
-	    schema_field_message(field), input->body.data, input->body.len, arena, &body, error);
-	status = gw_input_status(error);
+	if (input->match->route->mask != NULL) {
+		status = gw_input_read_patch(input, arena, message, &body, error);
+	} else {
+		json_read(schema_field_message(field), input->body.data, input->body.len, arena,
+		    &body, error);
+		status = gw_input_status(error);
+	}
 	if (status == 0) {
 		*(ProtobufCMessage **)((char *)message + field->wire->offset) = body;
 	}

@@ -72,13 +72,14 @@ gw_part_value(struct gw_part parameter, const char *name)
 	return (struct gw_part){parameter.data + len + 1, parameter.len - len - 1};
 }
 
-bool
-gw_media_is_json(const char *content_type, size_t len)
+/* Whether content is of a type, in UTF-8 if a charset is named. */
+static bool
+gw_media_is(const char *content_type, size_t len, const char *type)
 {
 	struct gw_part rest = {content_type, len};
 	struct gw_part part;
 
-	if (!gw_part_next(&rest, ';', &part) || !gw_part_is(part, GW_MEDIA_JSON)) {
+	if (!gw_part_next(&rest, ';', &part) || !gw_part_is(part, type)) {
 		return false;
 	}
 	while (gw_part_next(&rest, ';', &part)) {
@@ -90,6 +91,18 @@ gw_media_is_json(const char *content_type, size_t len)
 		}
 	}
 	return true;
+}
+
+bool
+gw_media_is_json(const char *content_type, size_t len)
+{
+	return gw_media_is(content_type, len, GW_MEDIA_JSON);
+}
+
+bool
+gw_media_is_patch(const char *content_type, size_t len)
+{
+	return gw_media_is(content_type, len, GW_MEDIA_PATCH);
 }
 
 /* How much of a type a range says: 0 nothing, as it is not in it, to 3 all. */

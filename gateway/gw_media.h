@@ -6,11 +6,15 @@
 #include <stddef.h>
 
 #define GW_MEDIA_JSON    "application/json"
+#define GW_MEDIA_PATCH   "application/merge-patch+json"
 #define GW_MEDIA_PROBLEM "application/problem+json"
 #define GW_MEDIA_TEXT    "text/plain"
 
 /* True for application/json, in UTF-8 if a charset is named. */
 bool gw_media_is_json(const char *content_type, size_t len);
+
+/* The same for application/merge-patch+json (RFC 7396). */
+bool gw_media_is_patch(const char *content_type, size_t len);
 
 /*
  * True when the value of an Accept header allows an answer of a type: the most

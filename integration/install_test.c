@@ -208,12 +208,13 @@ static const struct user_of_library {
 	const char *sources;
 	const char *prints; /* at the beginning */
 } users[] = {
-    {"account/v1/user.proto", "../../examples/client.c", "created: user "},
-    {"account/v1/user.proto", "client.cc", "Brian Wilson\n"},
+    {"account/v1/user.proto google/protobuf/field_mask.proto", "../../examples/client.c",
+	"created: user "},
+    {"account/v1/user.proto google/protobuf/field_mask.proto", "client.cc", "Brian Wilson\n"},
     {"account/v1/user.proto mockvideo/rpc.proto mockvideo/method.proto mockvideo/rest.proto "
-     "google/protobuf/descriptor.proto",
+     "google/protobuf/descriptor.proto google/protobuf/field_mask.proto",
 	"clash.c clash_call.c", "own\n"},
-    {"account/v1/user.proto", "fork.c", "before\nchild\nparent\n"},
+    {"account/v1/user.proto google/protobuf/field_mask.proto", "fork.c", "before\nchild\nparent\n"},
 };
 
 /* link is shared or static. */

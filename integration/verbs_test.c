@@ -31,9 +31,9 @@ static const struct rule rules[] = {
     {"the verbs of a list", "OPTIONS /users", NULL, NULL, 204, NULL,
 	{"allow: GET, HEAD, POST, PUT, OPTIONS\r\n"}},
     {"the verbs of one", "OPTIONS /users/1", NULL, NULL, 204, NULL,
-	{"allow: GET, HEAD, PUT, DELETE, OPTIONS\r\n"}},
+	{"allow: GET, HEAD, PUT, PATCH, DELETE, OPTIONS\r\n"}},
     {"an id need not be there, or be one", "OPTIONS /users/abc", NULL, NULL, 204, NULL,
-	{"allow: GET, HEAD, PUT, DELETE, OPTIONS\r\n"}},
+	{"allow: GET, HEAD, PUT, PATCH, DELETE, OPTIONS\r\n"}},
     {"a slash at the end changes nothing", "OPTIONS /users/", NULL, NULL, 204, NULL,
 	{"allow: GET, HEAD, POST, PUT, OPTIONS\r\n"}},
     {"the verbs of what has only GET", "OPTIONS /accountdhealth", NULL, NULL, 204, NULL,
@@ -185,7 +185,8 @@ options_of_the_server_are_the_verbs_of_all_paths(void **state)
 	(void)state;
 	wire_exchange(stack.port, request, strlen(request), answer, sizeof(answer));
 	assert_memory_equal(answer, "HTTP/1.1 204 No Content\r\n", 25);
-	assert_non_null(strstr(answer, "\r\nallow: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n"));
+	assert_non_null(
+	    strstr(answer, "\r\nallow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"));
 	assert_non_null(strstr(answer, "\r\nX-Request-Id: mine\r\n"));
 	assert_null(strcasestr(answer, "\r\ncontent-length:"));
 }
@@ -198,7 +199,7 @@ options_are_the_same_by_http2(void **state)
 	(void)state;
 	assert_int_equal(answer->status, 204);
 	assert_int_equal(answer->len, 0);
-	assert_string_equal(http_header(answer, "allow"), "GET, HEAD, PUT, DELETE, OPTIONS");
+	assert_string_equal(http_header(answer, "allow"), "GET, HEAD, PUT, PATCH, DELETE, OPTIONS");
 	answer = http_send(clients[1], "OPTIONS /xxx", NULL, NULL);
 	assert_int_equal(answer->status, 404);
 	rule_check_problem(answer, 404);

@@ -275,6 +275,48 @@ what_does_not_fit_into_the_arena_is_refused_as_too_much(void **state)
 	assert_true(limit > 100);
 }
 
+/* The fields that a merge patch gives, with commas; or those that it has wrong. */
+static const char *
+patch(struct json_fixture *fixture, const char *json, ProtobufCMessage **message)
+{
+	const struct schema_field **given;
+	const char *names = "";
+	size_t count = 0;
+
+	if (json_read_patch(fixture->toy, json, strlen(json), fixture->arena, message, &given,
+		&count, &fixture->error) != STATUS_OK) {
+		return fixture->error.violations[0].field;
+	}
+	for (size_t i = 0; i < count; i++) {
+		names = arena_printf(
+		    fixture->arena, "%s%s%s", names, i == 0 ? "" : ",", given[i]->wire->name);
+	}
+	return names;
+}
+
+static void
+a_patch_tells_what_it_gives_and_takes_null_for_nothing(void **state)
+{
+	struct json_fixture *fixture = *state;
+	ProtobufCMessage *message;
+
+	assert_string_equal(patch(fixture, "{}", &message), "");
+	assert_string_equal(
+	    patch(fixture, "{\"name\":\"Ted\",\"tags\":null,\"mainPart\":null}", &message),
+	    "name,main_part,tags");
+	assert_true(protobuf_c_message_get_packed_size(message) > 0);
+	assert_string_equal(
+	    patch(fixture, "{\"volts\":null,\"price\":null}", &message), "price,volts");
+	assert_int_equal(protobuf_c_message_get_packed_size(message), 0);
+	assert_string_equal(
+	    patch(fixture, "{\"volts\":null,\"fuel\":\"\"}", &message), "volts,fuel");
+	assert_string_equal(
+	    patch(fixture, "{\"mainPart\":{\"name\":null}}", &message), "mainPart.name");
+	assert_string_equal(patch(fixture, "{\"tags\":[null]}", &message), "tags[0]");
+	assert_string_equal(patch(fixture, "{\"name\":1,\"href\":\"x\"}", &message), "name");
+	assert_string_equal(patch(fixture, "{\"href\":\"x\"}", &message), "");
+}
+
 int
 main(void)
 {
@@ -291,6 +333,7 @@ main(void)
 	    cmocka_unit_test(half_of_a_surrogate_pair_is_refused),
 	    cmocka_unit_test(thirty_two_levels_are_taken_and_one_more_is_refused),
 	    cmocka_unit_test(a_million_brackets_end_at_the_limit),
+	    cmocka_unit_test(a_patch_tells_what_it_gives_and_takes_null_for_nothing),
 	    cmocka_unit_test(what_does_not_fit_into_the_arena_is_refused_as_too_much),
 	};
 

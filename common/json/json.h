@@ -32,6 +32,16 @@ enum status_code json_read(const struct schema_message *type, const char *text, 
     struct arena *arena, ProtobufCMessage **message, struct error *error);
 
 /*
+ * Reads a JSON merge patch (RFC 7396) as json_read reads an object, but with null
+ * for members that are to be as if they were not given. Gives in *given, in
+ * arena, the *count fields that it has, null or not, without those that are
+ * only for answers. A member that is an object is given as a whole.
+ */
+enum status_code json_read_patch(const struct schema_message *type, const char *text, size_t len,
+    struct arena *arena, ProtobufCMessage **message, const struct schema_field ***given,
+    size_t *count, struct error *error);
+
+/*
  * Reads a value that was given as plain text, in a path or a query, into
  * a scalar field of message, or appends it to a list of scalars. Adds a
  * violation, of name, to error when it does not fit; returns whether it did.

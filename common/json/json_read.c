@@ -270,12 +270,13 @@ json_parse(struct json_reader *reader, yajl_handle parser, const char *text, siz
 	return reader->error->code;
 }
 
-enum status_code
-json_read(const struct schema_message *type, const char *text, size_t len, struct arena *arena,
-    ProtobufCMessage **message, struct error *error)
+/* Reads with a reader that is zeroed but for what says how. */
+static enum status_code
+json_read_by(struct json_reader *reader, const struct schema_message *type, const char *text,
+    size_t len, struct arena *arena, ProtobufCMessage **message, struct error *error)
 {
 	yajl_alloc_funcs memory = {json_alloc, json_realloc, json_free, NULL};
-	struct json_reader reader;
+	bool patch = reader->patch;
 	const char *problem;
 	yajl_handle parser;
 	size_t at;
@@ -292,15 +293,60 @@ json_read(const struct schema_message *type, const char *text, size_t len, struc
 		return error_set(error, STATUS_INVALID_ARGUMENT, JSON_REASON_MALFORMED,
 		    "the body is empty: send a JSON object");
 	}
-	if (!json_reader_init(&reader, type, arena, error) ||
-	    (parser = yajl_alloc(&json_callbacks, &memory, &reader)) == NULL) {
+	if (!json_reader_init(reader, type, arena, error) ||
+	    (parser = yajl_alloc(&json_callbacks, &memory, reader)) == NULL) {
 		return json_no_memory(error);
 	}
-	if (json_parse(&reader, parser, text, len) == STATUS_OK) {
-		*message = reader.message;
+	reader->patch = patch;
+	if (json_parse(reader, parser, text, len) == STATUS_OK) {
+		*message = reader->message;
 	}
 	yajl_free(parser);
 	return error->code;
+}
+
+enum status_code
+json_read(const struct schema_message *type, const char *text, size_t len, struct arena *arena,
+    ProtobufCMessage **message, struct error *error)
+{
+	struct json_reader reader = {.patch = false};
+
+	return json_read_by(&reader, type, text, len, arena, message, error);
+}
+
+/* The fields that the outermost object named. False without memory. */
+static bool
+json_list_given(const struct json_reader *reader, struct arena *arena,
+    const struct schema_field ***given, size_t *count)
+{
+	const struct schema_message *type = reader->type;
+	const uint64_t *seen = reader->frames[0].seen;
+
+	*count = 0;
+	*given = arena_calloc(arena, type->field_count + 1, sizeof(**given));
+	for (size_t i = 0; i < type->field_count && *given != NULL; i++) {
+		const struct schema_field *field = &type->fields[i];
+
+		if ((seen[i / 64] >> i % 64 & 1) != 0 && field->template == NULL &&
+		    !field->output_only) {
+			(*given)[(*count)++] = field;
+		}
+	}
+	return *given != NULL;
+}
+
+enum status_code
+json_read_patch(const struct schema_message *type, const char *text, size_t len,
+    struct arena *arena, ProtobufCMessage **message, const struct schema_field ***given,
+    size_t *count, struct error *error)
+{
+	struct json_reader reader = {.patch = true};
+	enum status_code code = json_read_by(&reader, type, text, len, arena, message, error);
+
+	if (code == STATUS_OK && !json_list_given(&reader, arena, given, count)) {
+		code = json_no_memory(error);
+	}
+	return code;
 }
 
 /* Room for one more element of a list, which grows when its count is a power of two. */

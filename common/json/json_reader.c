@@ -215,6 +215,15 @@ json_list_problem(const struct json_frame *frame, enum json_kind kind)
 	return schema_field_is_map(frame->field) ? "must be an object" : "must be an array";
 }
 
+/* Takes back what json_reader_claim noted. */
+static void
+json_reader_unclaim(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+	if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
+		*(uint32_t *)((char *)message + field->quantifier_offset) = 0;
+	}
+}
+
 /* Events */
 
 bool
@@ -226,6 +235,10 @@ json_reader_value(struct json_reader *reader, enum json_kind kind, const char *t
 	void *place;
 
 	if (frame == NULL) {
+		return true;
+	}
+	if (kind == JSON_NULL && reader->patch && reader->depth == 1) {
+		json_reader_unclaim(frame->into, frame->field->wire);
 		return true;
 	}
 	if (json_wants_list(frame)) {

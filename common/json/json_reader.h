@@ -47,6 +47,7 @@ struct json_reader {
 	struct json_frame frames[JSON_DEPTH_MAX];
 	size_t depth;
 	bool told_all; /* error takes no more violations */
+	bool patch;    /* a null in the outermost object stands for a field that is not given */
 	union {
 		uint64_t number;
 		ProtobufCBinaryData bytes;

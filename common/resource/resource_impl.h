@@ -137,6 +137,22 @@ void resource_check_columns(const struct resource_bound *bound, const ProtobufCM
 bool resource_breaks_rules(const struct resource_bound *bound, const ProtobufCMessage *before,
     const struct resource_write *write, const ProtobufCMessage *row, struct error *error);
 
+struct resource_method;
+
+/*
+ * The fields that an update means, a bit for each: every one where there is no
+ * FieldMask (AIP-134), none where it is empty. Adds paths that it must not have to error.
+ */
+uint64_t resource_read_mask(const struct resource_method *method, const ProtobufCMessage *request,
+    struct arena *arena, struct error *error);
+
+/*
+ * Adds the faults of the secret, if the mask has it: later, when the row is known,
+ * nothing is left of it.
+ */
+void resource_check_secret(const struct resource_bound *bound, const ProtobufCMessage *row,
+    uint64_t mask, const char *prefix, struct arena *arena, struct error *error);
+
 /* True when the mask has the field. */
 bool resource_mask_has(
     const struct resource_bound *bound, uint64_t mask, const ProtobufCFieldDescriptor *field);

@@ -6,7 +6,6 @@
 
 #include "common/resource/resource_impl.h"
 #include "common/rpc/wire/rpc_envelope.h"
-#include "google/protobuf/field_mask.pb-c.h"
 
 static enum status_code
 resource_no_memory(struct error *error)
@@ -126,72 +125,6 @@ resource_job_take_revision(struct resource_job *job, const ProtobufCMessage *req
 	}
 }
 
-/* Why a field can't be changed, or NULL. */
-static const char *
-resource_mask_problem(const struct resource_bound *bound, const ProtobufCFieldDescriptor *field)
-{
-	if (field == bound->secret && field != NULL) {
-		return NULL;
-	}
-	for (size_t i = 0; i < bound->write_count && field != NULL; i++) {
-		if (bound->write[i].field == field) {
-			return (bound->write[i].column->flags & RESOURCE_FIXED) != 0
-				   ? "stays as it was created"
-				   : NULL;
-		}
-	}
-	return field == NULL ? "is no field" : "is given by the service";
-}
-
-/* All fields that a change may have. */
-static uint64_t
-resource_mask_all(const struct resource_bound *bound)
-{
-	const ProtobufCMessageDescriptor *type = bound->resource->message;
-	uint64_t mask = 0;
-
-	for (unsigned i = 0; i < type->n_fields; i++) {
-		if (type->fields[i].label != PROTOBUF_C_LABEL_REPEATED &&
-		    resource_mask_problem(bound, &type->fields[i]) == NULL) {
-			mask |= UINT64_C(1) << i;
-		}
-	}
-	return mask;
-}
-
-/* Reads the FieldMask: none, or "*", stands for every field (AIP-134). */
-static bool
-resource_job_take_mask(struct resource_job *job, const ProtobufCMessage *request,
-    struct arena *arena, struct error *error)
-{
-	const struct resource_method *method = job->method;
-	const struct resource_bound *bound = method->bound;
-	const Google__Protobuf__FieldMask *mask =
-	    *(Google__Protobuf__FieldMask *const *)(const void *)((const char *)request +
-								  method->mask->offset);
-
-	job->mask = 0;
-	for (size_t i = 0; mask != NULL && i < mask->n_paths; i++) {
-		const ProtobufCFieldDescriptor *field =
-		    protobuf_c_message_descriptor_get_field_by_name(
-			bound->resource->message, mask->paths[i]);
-		const char *problem = resource_mask_problem(bound, field);
-
-		if (strcmp(mask->paths[i], "*") == 0) {
-			job->mask |= resource_mask_all(bound);
-		} else if (problem != NULL) {
-			error_violation(
-			    error, arena, method->mask->name, "%s %s", mask->paths[i], problem);
-		} else {
-			job->mask |= UINT64_C(1) << (field - bound->resource->message->fields);
-		}
-	}
-	if (mask == NULL || mask->n_paths == 0) {
-		job->mask = resource_mask_all(bound);
-	}
-	return true;
-}
-
 /* The ids of the path and of the body must agree; a fault of that is in error. */
 static bool
 resource_job_take_one(struct resource_job *job, const ProtobufCMessage *request,
@@ -225,7 +158,10 @@ resource_job_take_one(struct resource_job *job, const ProtobufCMessage *request,
 	}
 	job->items[0].id = id;
 	resource_job_take_revision(job, request);
-	return verb != RESOURCE_UPDATE || resource_job_take_mask(job, request, arena, error);
+	if (verb == RESOURCE_UPDATE) {
+		job->mask = resource_read_mask(method, request, arena, error);
+	}
+	return true;
 }
 
 /* What a verb asks of the id of a row in a bulk request. */
@@ -255,8 +191,13 @@ resource_item_check(const struct resource_job *job, const struct resource_item *
 	if (resource_is_bulk(method->action)) {
 		resource_check_id(job, item, arena, error);
 	}
-	if (item->row == NULL || method->action == RESOURCE_UPDATE_ONE) {
-		return; /* an update is checked when its row is known */
+	if (method->action == RESOURCE_UPDATE_ONE) {
+		resource_check_secret(
+		    method->bound, item->row, job->mask, job->prefix, arena, error);
+		return; /* the rest is checked when the whole row is known */
+	}
+	if (item->row == NULL) {
+		return;
 	}
 	if (!resource_is_bulk(method->action)) {
 		snprintf(prefix, sizeof(prefix), "%s.", method->row->name);
@@ -368,6 +309,14 @@ resource_job_read(struct resource_job *job, const struct resource_method *method
 	}
 	resource_item_accept(job, &job->items[0], arena);
 	return true;
+}
+
+bool
+resource_job_has_secret(const struct resource_job *job)
+{
+	const struct resource_bound *bound = job->method->bound;
+
+	return bound->secret != NULL && resource_mask_has(bound, job->mask, bound->secret);
 }
 
 void

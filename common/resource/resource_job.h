@@ -129,6 +129,9 @@ bool resource_job_read(struct resource_job *job, const struct resource_method *m
     const ProtobufCMessage *request, size_t bulk_max_items, struct arena *arena,
     struct error *error);
 
+/* Whether an update changes the secret. */
+bool resource_job_has_secret(const struct resource_job *job);
+
 /* Overwrites the secrets that are left. */
 void resource_job_wipe(struct resource_job *job);
 

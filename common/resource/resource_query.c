@@ -1,4 +1,4 @@
-/* Binding methods to their messages; requests that read. */
+/* Binding methods to their messages; requests that read, and masks of those that change. */
 #include <string.h>
 
 #include "common/resource/resource_impl.h"
@@ -299,4 +299,79 @@ resource_answer_query(const struct resource_method *method, const struct resourc
 		resource_field_set_text(response, method->next_page_token, token);
 	}
 	return response;
+}
+
+/* Whether a field can be changed; *problem: why a mask must not have it. */
+static bool
+resource_is_changeable(
+    const struct resource_bound *bound, const ProtobufCFieldDescriptor *field, const char **problem)
+{
+	*problem = field == NULL ? "is no field" : NULL;
+	if (field != NULL && field == bound->secret) {
+		return true;
+	}
+	for (size_t i = 0; i < bound->write_count && field != NULL; i++) {
+		if (bound->write[i].field == field &&
+		    (bound->write[i].column->flags & RESOURCE_FIXED) != 0) {
+			*problem = "stays as it was created";
+			return false;
+		}
+		if (bound->write[i].field == field) {
+			return true;
+		}
+	}
+	return false; /* what the service gives is ignored (AIP-203) */
+}
+
+/* All fields that a change may have. */
+static uint64_t
+resource_mask_all(const struct resource_bound *bound)
+{
+	const ProtobufCMessageDescriptor *type = bound->resource->message;
+	uint64_t mask = 0;
+	const char *problem;
+
+	for (unsigned i = 0; i < type->n_fields; i++) {
+		if (resource_is_changeable(bound, &type->fields[i], &problem)) {
+			mask |= UINT64_C(1) << i;
+		}
+	}
+	return mask;
+}
+
+/* Reads a path of a mask. */
+static void
+resource_read_mask_path(const struct resource_method *method, const char *path, uint64_t *mask,
+    struct arena *arena, struct error *error)
+{
+	const struct resource_bound *bound = method->bound;
+	const ProtobufCMessageDescriptor *type = bound->resource->message;
+	const ProtobufCFieldDescriptor *field =
+	    protobuf_c_message_descriptor_get_field_by_name(type, path);
+	const char *problem = NULL;
+
+	if (strcmp(path, "*") == 0) {
+		*mask |= resource_mask_all(bound);
+	} else if (resource_is_changeable(bound, field, &problem)) {
+		*mask |= UINT64_C(1) << (field - type->fields);
+	} else if (problem != NULL) {
+		error_violation(error, arena, method->mask->name, "%s %s", path, problem);
+	}
+}
+
+uint64_t
+resource_read_mask(const struct resource_method *method, const ProtobufCMessage *request,
+    struct arena *arena, struct error *error)
+{
+	const Google__Protobuf__FieldMask *given;
+	uint64_t mask = 0;
+
+	memcpy(&given, (const char *)request + method->mask->offset, sizeof(given));
+	if (given == NULL) {
+		return resource_mask_all(method->bound);
+	}
+	for (size_t i = 0; i < given->n_paths; i++) {
+		resource_read_mask_path(method, given->paths[i], &mask, arena, error);
+	}
+	return mask;
 }

@@ -180,6 +180,33 @@ resource_has_violation(const struct error *error, const struct violation *violat
 	return false;
 }
 
+static bool
+resource_is_secret(const struct resource_bound *bound, const char *name)
+{
+	return bound->secret != NULL && strcmp(name, bound->secret->name) == 0;
+}
+
+void
+resource_check_secret(const struct resource_bound *bound, const ProtobufCMessage *row,
+    uint64_t mask, const char *prefix, struct arena *arena, struct error *error)
+{
+	struct error all = {0};
+
+	if (bound->secret == NULL || !resource_mask_has(bound, mask, bound->secret) ||
+	    bound->resource->check == NULL) {
+		return;
+	}
+	bound->resource->check(row, RESOURCE_UPDATE, prefix, arena, &all);
+	for (size_t i = 0; i < all.violation_count; i++) {
+		const struct violation *violation = &all.violations[i];
+
+		if (resource_is_secret(bound, violation->field + strlen(prefix))) {
+			error_violation(
+			    error, arena, violation->field, "%s", violation->description);
+		}
+	}
+}
+
 /* Whether callers know one of the mask's fields by this name. */
 static bool
 resource_is_masked(
@@ -226,8 +253,11 @@ resource_breaks_rules(const struct resource_bound *bound, const ProtobufCMessage
 	for (size_t i = 0; i < all.violation_count; i++) {
 		const struct violation *violation = &all.violations[i];
 
-		if (resource_is_masked(bound, write, violation->field + strlen(write->prefix)) ||
-		    !resource_has_violation(&old, violation)) {
+		const char *name = violation->field + strlen(write->prefix);
+
+		if (!resource_is_secret(bound, name) &&
+		    (resource_is_masked(bound, write, name) ||
+			!resource_has_violation(&old, violation))) {
 			error_violation(
 			    error, write->arena, violation->field, "%s", violation->description);
 		}

@@ -24,6 +24,7 @@ struct route {
 	struct schema_path params[ROUTE_PARAMS_MAX]; /* of template.variables */
 	const struct schema_field *body; /* NULL: none, or whole request when body_is_all */
 	bool body_is_all;
+	const struct schema_field *mask; /* of the input: the FieldMask of a PATCH; or NULL */
 	const struct schema_field *response_body;   /* of the output; NULL: all of it */
 	const struct schema_field *text;            /* of the output, or NULL */
 	const struct schema_field *pages;           /* the list of the output, when all_pages */

@@ -124,6 +124,23 @@ route_check_path(struct route *route)
 	return route_no_fault();
 }
 
+/* The field that says which fields a PATCH has (AIP-134), or NULL. */
+static const struct schema_field *
+route_find_mask(const struct schema_message *input)
+{
+	for (size_t i = 0; i < input->field_count; i++) {
+		const struct schema_field *field = &input->fields[i];
+
+		if (field->wire->type == PROTOBUF_C_TYPE_MESSAGE &&
+		    field->wire->label != PROTOBUF_C_LABEL_REPEATED &&
+		    strcmp(schema_field_message(field)->wire.name, "google.protobuf.FieldMask") ==
+			0) {
+			return field;
+		}
+	}
+	return NULL;
+}
+
 static struct route_fault
 route_check_body(struct route *route)
 {
@@ -148,6 +165,9 @@ route_check_body(struct route *route)
 		return route_fault("body", "must be * or a field of the request that is a message");
 	}
 	route->body = field;
+	if (strcmp(route->binding->verb, "PATCH") == 0) {
+		route->mask = route_find_mask(route->method->input);
+	}
 	return route_no_fault();
 }
 

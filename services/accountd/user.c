@@ -102,7 +102,7 @@ user_email_key(const char *email, struct arena *arena)
 /* NULLs are the original's: a user without a role has the fewest rights. */
 static const struct resource_column user_columns[] = {
     {.column = "id", .field = "id", .flags = RESOURCE_KEY},
-    {.column = "accountID", .field = "account_id"},
+    {.column = "accountID", .field = "account_id", .name = "accountid"},
     {.column = "name", .field = "name"},
     {.column = "email", .field = "email"},
     {.column = "emailKey", .field = "email", .derive = user_email_key},

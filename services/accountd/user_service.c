@@ -62,17 +62,32 @@ user_fail_no_memory(struct rpc_call *call)
 	service_resource_fail(call, &error);
 }
 
+/* An update may leave the password as it is. */
+static bool
+user_has_passwords(const struct resource_job *job)
+{
+	return job->write_count == 0 || job->writes[0].verb != RESOURCE_UPDATE ||
+	       resource_job_has_secret(job);
+}
+
 static bool
 user_begin(struct hasher_task *task)
 {
 	struct user_hashing *hashing = (struct user_hashing *)task;
 	const struct resource_job *job = service_resource_read(hashing->call);
 
-	if (job != NULL && !user_list_passwords(hashing, job)) {
-		user_fail_no_memory(hashing->call);
-		job = NULL;
+	if (job == NULL) {
+		return false;
 	}
-	return job != NULL;
+	if (!user_has_passwords(job)) {
+		service_start_queued(hashing->call, NULL);
+		return false;
+	}
+	if (!user_list_passwords(hashing, job)) {
+		user_fail_no_memory(hashing->call);
+		return false;
+	}
+	return true;
 }
 
 static void
@@ -139,6 +154,8 @@ static const struct service_resource_method user_methods[] = {
 	.start = user_start_hashed},
     {USER_METHOD("ReplaceUsers", RESOURCE_REPLACE_MANY, replace_users_request, bulk_users_response),
 	.secret = true, .start = user_start_hashed},
+    {USER_METHOD("UpdateUser", RESOURCE_UPDATE_ONE, update_user_request, user), .secret = true,
+	.start = user_start_hashed},
     {USER_METHOD("DeleteUser", RESOURCE_DELETE_ONE, delete_user_request, delete_user_response)},
 };
 
