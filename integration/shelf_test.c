@@ -9,20 +9,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "build/gen/toy/shelf.pb-c.h"
 #include "common/base/arena.h"
-#include "common/rpc/server/rpc_server.h"
-#include "integration/http.h"
-#include "integration/process.h"
+#include "integration/served.h"
 
-static struct rpc_server *server;
-static struct process gatewayd;
-static struct http *http;
-static char dir[PATH_MAX];
+static struct served served;
 
 __attribute__((format(printf, 2, 3))) static char *
 text(struct rpc_call *call, const char *format, ...)
@@ -128,7 +122,7 @@ check(const struct row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct http_answer *answer =
-		    http_send(http, rows[i].request, NULL, rows[i].body);
+		    http_send(served.http, rows[i].request, NULL, rows[i].body);
 
 		if (answer->status != rows[i].status) {
 			fail_msg("%s: %d, %s", rows[i].request, answer->status, answer->body);
@@ -232,49 +226,12 @@ verbs_of_ones_own_and_behind_a_colon_are_taken(void **state)
 	check(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
-static void
-start_gatewayd(unsigned port, unsigned backend)
-{
-	char listen[64];
-	char backends[64];
-	char log[PATH_MAX + 16];
-	const char *argv[] = {process_program("gatewayd"), listen, backends,
-	    "--descriptors=build/gen/shelf.pb", NULL};
-
-	snprintf(listen, sizeof(listen), "--listen=127.0.0.1:%u", port);
-	snprintf(backends, sizeof(backends), "--backends=tcp://127.0.0.1:%u", backend);
-	snprintf(log, sizeof(log), "%s/gatewayd.log", dir);
-	process_start(&gatewayd, argv, log);
-}
-
 static int
 start(void **state)
 {
-	struct rpc_server_options options = {.methods = methods,
-	    .method_count = sizeof(methods) / sizeof(methods[0]),
-	    .request_max_bytes = 1 << 20,
-	    .batch_max_calls = 100,
-	    .messages_max = 16,
-	    .default_timeout_ms = 5000,
-	    .timeout_max_ms = 5000};
-	unsigned backend = process_free_port();
-	unsigned port = process_free_port();
-	char base[64];
-	char url[64];
-	struct error error;
-
 	(void)state;
-	process_make_dir(dir);
-	snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", backend);
-	snprintf(base, sizeof(base), "http://127.0.0.1:%u", port);
-	start_gatewayd(port, backend);
-	options.listen = url;
-	assert_int_equal(rpc_server_open(&server, &options, &error), STATUS_OK);
-	http = http_new(base);
-	while (http_send(http, "GET /v1/books/1", NULL, NULL)->status != 200) {
-		assert_true(process_running(&gatewayd));
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-	}
+	served_open(&served, methods, sizeof(methods) / sizeof(methods[0]), "build/gen/shelf.pb",
+	    "/v1/books/1");
 	return 0;
 }
 
@@ -282,10 +239,7 @@ static void
 gatewayd_stops_cleanly(void **state)
 {
 	(void)state;
-	assert_int_equal(process_stop(&gatewayd), 0);
-	rpc_server_close(&server);
-	http_free(&http);
-	process_remove_dir(dir);
+	served_close(&served);
 }
 
 int

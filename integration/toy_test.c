@@ -10,23 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "build/gen/toy/toy.pb-c.h"
 #include "common/base/arena.h"
-#include "common/rpc/server/rpc_server.h"
-#include "integration/http.h"
 #include "integration/json_get.h"
-#include "integration/process.h"
+#include "integration/served.h"
 
 #define TOYS 5 /* in the list, two a page */
 
-static struct rpc_server *server;
-static struct process gatewayd;
-static struct http *http;
-static char dir[PATH_MAX];
+static struct served served;
 
 /* What the last call of GetToy had for a trace. */
 static pthread_mutex_t trace_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -136,7 +130,7 @@ static const struct rpc_method methods[] = {
 static void
 a_toy_is_read(void **state)
 {
-	const struct http_answer *answer = http_send(http, "GET /toys/7", NULL, NULL);
+	const struct http_answer *answer = http_send(served.http, "GET /toys/7", NULL, NULL);
 	yajl_val toy;
 
 	(void)state;
@@ -153,7 +147,7 @@ a_toy_is_read(void **state)
 static void
 expect_trace(const char *headers, const char *begin, const char *flags, const char *state)
 {
-	assert_int_equal(http_send(http, "GET /toys/7", headers, NULL)->status, 200);
+	assert_int_equal(http_send(served.http, "GET /toys/7", headers, NULL)->status, 200);
 	pthread_mutex_lock(&trace_lock);
 	assert_int_equal(strlen(traceparent), 55);
 	assert_memory_equal(traceparent, begin, strlen(begin));
@@ -190,8 +184,8 @@ what_is_no_trace_is_not_passed_on(void **state)
 static void
 a_toy_is_created(void **state)
 {
-	const struct http_answer *answer = http_send(
-	    http, "POST /toys", NULL, "{\"name\":\"Rex\",\"tags\":[\"a\",\"b\"],\"price\":1.5}");
+	const struct http_answer *answer = http_send(served.http, "POST /toys", NULL,
+	    "{\"name\":\"Rex\",\"tags\":[\"a\",\"b\"],\"price\":1.5}");
 
 	(void)state;
 	assert_int_equal(answer->status, 201);
@@ -203,7 +197,7 @@ a_toy_is_created(void **state)
 static void
 all_pages_of_toys_are_one_list(void **state)
 {
-	const struct http_answer *answer = http_send(http, "GET /toys", NULL, NULL);
+	const struct http_answer *answer = http_send(served.http, "GET /toys", NULL, NULL);
 	yajl_val list;
 
 	(void)state;
@@ -217,13 +211,14 @@ all_pages_of_toys_are_one_list(void **state)
 static void
 a_filter_reaches_the_service_with_its_zero_value(void **state)
 {
-	const struct http_answer *answer = http_send(http, "GET /toys?squeaks=false", NULL, NULL);
+	const struct http_answer *answer =
+	    http_send(served.http, "GET /toys?squeaks=false", NULL, NULL);
 
 	(void)state;
 	assert_int_equal(answer->status, 200);
 	assert_non_null(strstr(answer->body, "\"id\":1,"));
 	assert_null(strstr(answer->body, "\"id\":2,"));
-	answer = http_send(http, "GET /toys?sold=false", NULL, NULL);
+	answer = http_send(served.http, "GET /toys?sold=false", NULL, NULL);
 	assert_int_equal(answer->status, 400);
 	assert_non_null(strstr(answer->body, "\"field\":\"sold\""));
 }
@@ -231,7 +226,7 @@ a_filter_reaches_the_service_with_its_zero_value(void **state)
 static void
 a_reason_has_the_status_that_the_proto_gives_it(void **state)
 {
-	const struct http_answer *answer = http_send(http, "GET /toys/13", NULL, NULL);
+	const struct http_answer *answer = http_send(served.http, "GET /toys/13", NULL, NULL);
 
 	(void)state;
 	assert_int_equal(answer->status, 410);
@@ -242,59 +237,22 @@ static void
 a_method_the_service_lacks_is_501(void **state)
 {
 	(void)state;
-	assert_int_equal(http_send(http, "DELETE /toys/7", NULL, NULL)->status, 501);
+	assert_int_equal(http_send(served.http, "DELETE /toys/7", NULL, NULL)->status, 501);
 }
 
 static void
 users_are_unknown_to_this_gateway(void **state)
 {
 	(void)state;
-	assert_int_equal(http_send(http, "GET /users", NULL, NULL)->status, 404);
-}
-
-static void
-start_gatewayd(unsigned port, unsigned backend)
-{
-	char listen[64];
-	char backends[64];
-	char log[PATH_MAX + 16];
-	const char *argv[] = {
-	    process_program("gatewayd"), listen, backends, "--descriptors=build/gen/toy.pb", NULL};
-
-	snprintf(listen, sizeof(listen), "--listen=127.0.0.1:%u", port);
-	snprintf(backends, sizeof(backends), "--backends=tcp://127.0.0.1:%u", backend);
-	snprintf(log, sizeof(log), "%s/gatewayd.log", dir);
-	process_start(&gatewayd, argv, log);
+	assert_int_equal(http_send(served.http, "GET /users", NULL, NULL)->status, 404);
 }
 
 static int
 start(void **state)
 {
-	struct rpc_server_options options = {.methods = methods,
-	    .method_count = sizeof(methods) / sizeof(methods[0]),
-	    .request_max_bytes = 1 << 20,
-	    .batch_max_calls = 100,
-	    .messages_max = 16,
-	    .default_timeout_ms = 5000,
-	    .timeout_max_ms = 5000};
-	unsigned backend = process_free_port();
-	unsigned port = process_free_port();
-	char base[64];
-	char url[64];
-	struct error error;
-
 	(void)state;
-	process_make_dir(dir);
-	snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", backend);
-	snprintf(base, sizeof(base), "http://127.0.0.1:%u", port);
-	start_gatewayd(port, backend);
-	options.listen = url;
-	assert_int_equal(rpc_server_open(&server, &options, &error), STATUS_OK);
-	http = http_new(base);
-	while (http_send(http, "GET /toys/1", NULL, NULL)->status != 200) {
-		assert_true(process_running(&gatewayd));
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-	}
+	served_open(
+	    &served, methods, sizeof(methods) / sizeof(methods[0]), "build/gen/toy.pb", "/toys/1");
 	return 0;
 }
 
@@ -302,10 +260,7 @@ static void
 gatewayd_stops_cleanly(void **state)
 {
 	(void)state;
-	assert_int_equal(process_stop(&gatewayd), 0);
-	rpc_server_close(&server);
-	http_free(&http);
-	process_remove_dir(dir);
+	served_close(&served);
 }
 
 int

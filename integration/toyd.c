@@ -12,7 +12,7 @@
 
 #include "build/gen/toy/toy.pb-c.h"
 #include "common/base/arena.h"
-#include "common/rpc/server/rpc_server.h"
+#include "integration/served.h"
 
 #define TOYD_TOYS 5 /* in the list, two a page */
 
@@ -131,25 +131,8 @@ static const struct rpc_method toyd_methods[] = {
 struct rpc_server *
 toyd_start(unsigned port, const uint8_t *set, size_t len)
 {
-	struct rpc_server_options options = {.methods = toyd_methods,
-	    .method_count = sizeof(toyd_methods) / sizeof(toyd_methods[0]),
-	    .request_max_bytes = 1 << 20,
-	    .batch_max_calls = 100,
-	    .messages_max = 16,
-	    .default_timeout_ms = 5000,
-	    .timeout_max_ms = 5000,
-	    .descriptor_set = set,
-	    .descriptor_set_len = len};
-	struct rpc_server *toyd;
-	struct error error;
-	char url[64];
-
-	snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", port);
-	options.listen = url;
-	if (rpc_server_open(&toyd, &options, &error) != STATUS_OK) {
-		fail_msg("%s: %s", url, error.message);
-	}
-	return toyd;
+	return served_listen(
+	    port, toyd_methods, sizeof(toyd_methods) / sizeof(toyd_methods[0]), set, len);
 }
 
 void
