@@ -29,20 +29,6 @@ run(const char *program, const char *a, const char *b, const char *c, const char
 	return process_run(argv, out, sizeof(out));
 }
 
-static const char *
-write_file(const char *name, const char *text)
-{
-	static char path[PATH_MAX + 64];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	assert_int_equal(fclose(file), 0);
-	return path;
-}
-
 static void
 assert_says(const char *text)
 {
@@ -87,7 +73,7 @@ version_is_a_line_with_the_name(void **state)
 static void
 the_originals_configuration_file_is_taken(void **state)
 {
-	const char *path = write_file("config",
+	const char *path = process_write_file(dir, "config",
 	    "port=5000\nlogLevel=5\ndbHost=10.0.0.223\ndbPort=6603\ndbName=mockvideo\n"
 	    "maxConcurrentBulkOperations=10\n");
 
@@ -100,7 +86,7 @@ the_originals_configuration_file_is_taken(void **state)
 static void
 an_unknown_key_is_named_with_file_line_and_the_nearest(void **state)
 {
-	const char *path = write_file("config", "# a comment\n\ndbHots=db\n");
+	const char *path = process_write_file(dir, "config", "# a comment\n\ndbHots=db\n");
 
 	(void)state;
 	assert_int_equal(run("accountd", "--config", path, "--check-config", NULL), 2);
@@ -169,9 +155,9 @@ static void
 secrets_are_read_from_files_and_never_shown(void **state)
 {
 	(void)state;
-	write_file("dbuser", "admin\n");
-	write_file("dbpassword", "hush-hush\n");
-	unlink(write_file("config", ""));
+	process_write_file(dir, "dbuser", "admin\n");
+	process_write_file(dir, "dbpassword", "hush-hush\n");
+	unlink(process_write_file(dir, "config", ""));
 	assert_int_equal(run("accountd", "-secretsDir", dir, "--store=mysql", "--check-config"), 0);
 	assert_null(strstr(out, "hush-hush"));
 	assert_says("dbpassword");

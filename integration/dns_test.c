@@ -48,9 +48,7 @@ write_hosts(bool first, bool second, bool third)
 {
 	const bool named[] = {first, second, third};
 	char text[256] = "";
-	FILE *file = fopen(hosts, "we");
 
-	assert_non_null(file);
 	for (size_t i = 0; i < 3; i++) {
 		if (named[i]) {
 			size_t len = strlen(text);
@@ -59,8 +57,7 @@ write_hosts(bool first, bool second, bool third)
 			    stack.accountd_hosts[i]);
 		}
 	}
-	fputs(text, file);
-	assert_int_equal(fclose(file), 0);
+	process_write_file(dir, "hosts", text);
 }
 
 /* How many calls each answers while the gateway answers ROUND requests. */
@@ -149,7 +146,6 @@ a_silent_name_server_delays_no_stop(void **state)
 {
 	static const char resolver[] = "nameserver " SILENT "\noptions timeout:30 attempts:5\n";
 	char script[3 * PATH_MAX];
-	char path[PATH_MAX + 16];
 	char listen[64];
 	char log[PATH_MAX + 16];
 	char question[512];
@@ -158,20 +154,14 @@ a_silent_name_server_delays_no_stop(void **state)
 	    NULL};
 	struct process gatewayd = {0};
 	int fd = open_silent_name_server();
-	FILE *file;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/resolv.conf", dir);
 	snprintf(log, sizeof(log), "%s/silent.log", dir);
 	snprintf(listen, sizeof(listen), "--listen=127.0.0.1:%u", process_free_port());
 	snprintf(script, sizeof(script),
 	    "mount --bind '%s' /etc/resolv.conf && mount --bind '%s' /etc/hosts && exec \"$0\" "
 	    "\"$@\"",
-	    path, hosts);
-	file = fopen(path, "we");
-	assert_non_null(file);
-	fputs(resolver, file);
-	assert_int_equal(fclose(file), 0);
+	    process_write_file(dir, "resolv.conf", resolver), hosts);
 	process_start(&gatewayd, argv, log);
 	assert_true(recv(fd, question, sizeof(question), 0) > 0);
 	process_signal(&gatewayd, SIGTERM);

@@ -74,13 +74,8 @@ mvctl_says_not(const char *text)
 const char *
 mvctl_file(const char *name, const char *text)
 {
-	static char path[PATH_MAX + 64];
-	FILE *file;
+	static char at[PATH_MAX + 64];
 
-	snprintf(path, sizeof(path), "@%s/%s", mvctl_stack.dir, name);
-	file = fopen(path + 1, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	assert_int_equal(fclose(file), 0);
-	return path;
+	snprintf(at, sizeof(at), "@%s", process_write_file(mvctl_stack.dir, name, text));
+	return at;
 }

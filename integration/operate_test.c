@@ -104,19 +104,6 @@ a_configuration_from_a_fifo_stays_on_sighup(void **state)
 	expect_the_pipe_is_kept(command);
 }
 
-static void
-write_file(const char *name, const char *text)
-{
-	char path[PATH_MAX + 64];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	file = fopen(path, "we");
-	assert_non_null(file);
-	fputs(text, file);
-	assert_int_equal(fclose(file), 0);
-}
-
 #define ENDS "mockvideo_tls_ends_timestamp_seconds{key=\"tlsCert\",part=\"certificate\"}"
 
 static void
@@ -140,17 +127,17 @@ a_reload_is_done_as_a_whole_or_not_at_all(void **state)
 	start(argv);
 	ends_s = scrape_value(admin, ENDS);
 	assert_true(ends_s > (double)time(NULL) && ends_s <= (double)time(NULL) + 3600);
-	write_file("conf", "logLevel=debug\n");
-	write_file("accountd.pem", "no certificate\n");
+	process_write_file(dir, "conf", "logLevel=debug\n");
+	process_write_file(dir, "accountd.pem", "no certificate\n");
 	mark = reload("accountd.pem holds no certificate");
 	assert_false(process_log_has(&accountd, mark, "configuration changed"));
 	certificate_issue(authority, dir, "accountd", "accountd.test", 9000);
-	write_file("secrets/dbpassword", "");
+	process_write_file(dir, "secrets/dbpassword", "");
 	mark = reload("dbPassword was set here and is not any more");
 	assert_false(process_log_has(&accountd, mark, "configuration changed"));
 	assert_false(process_log_has(&accountd, mark, "certificates are read again"));
 	assert_true(scrape_value(admin, ENDS) == ends_s);
-	write_file("secrets/dbpassword", "two\n");
+	process_write_file(dir, "secrets/dbpassword", "two\n");
 	mark = reload("certificates are read again");
 	process_await_log(&accountd, mark, "\"key\":\"logLevel\"");
 	process_await_log(&accountd, mark, "\"key\":\"dbPassword\"");

@@ -256,6 +256,20 @@ process_read_file(const char *path)
 	return text;
 }
 
+const char *
+process_write_file(const char *dir, const char *name, const char *text)
+{
+	static char path[PATH_MAX + 64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+	return path;
+}
+
 long
 process_log_mark(const struct process *process)
 {

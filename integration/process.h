@@ -54,6 +54,9 @@ int process_run(const char *const *argv, char *out, size_t size);
 /* The whole of a file, NUL-terminated, to be freed by the caller. */
 char *process_read_file(const char *path);
 
+/* Writes a file of a folder, below which name is; its path, in static memory until the next. */
+const char *process_write_file(const char *dir, const char *name, const char *text);
+
 /* Where the log ends now, for process_log_has and process_await_log. */
 long process_log_mark(const struct process *process);
 

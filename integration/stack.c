@@ -50,27 +50,14 @@ stack_args(struct stack_command *command, const char *const *flags)
 }
 
 static void
-stack_write_secret(const struct stack *stack, const char *name, const char *text)
-{
-	char path[PATH_MAX + 64];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/secrets/%s", stack->dir, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	assert_int_equal(fclose(file), 0);
-}
-
-static void
 stack_write_secrets(const struct stack *stack)
 {
 	char path[PATH_MAX + 64];
 
 	snprintf(path, sizeof(path), "%s/secrets", stack->dir);
 	assert_int_equal(mkdir(path, 0700), 0);
-	stack_write_secret(stack, "dbuser", MARIADB_USER);
-	stack_write_secret(stack, "dbpassword", MARIADB_PASSWORD);
+	process_write_file(path, "dbuser", MARIADB_USER);
+	process_write_file(path, "dbpassword", MARIADB_PASSWORD);
 }
 
 /* The flags that say where the store is. */

@@ -170,15 +170,9 @@ static void
 a_file_that_is_no_certificate_changes_nothing(void **state)
 {
 	long mark = process_log_mark(&stack.accountd[0]);
-	char path[PATH_MAX + 16];
-	FILE *file;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/accountd.pem", dir);
-	file = fopen(path, "we");
-	assert_non_null(file);
-	fputs("no certificate\n", file);
-	assert_int_equal(fclose(file), 0);
+	process_write_file(dir, "accountd.pem", "no certificate\n");
 	process_signal(&stack.accountd[0], SIGHUP);
 	process_await_log(
 	    &stack.accountd[0], mark, "configuration and certificates stay as they were");
