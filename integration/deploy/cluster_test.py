@@ -181,7 +181,7 @@ def migrates_first():
     assert it.names("Deployment") == ["accountd"]
     for kind in ("Job", "ConfigMap", "Secret", "NetworkPolicy"):
         assert it.get(kind, "accountd-migrate") is None, f"the {kind} of the migration stayed"
-    assert "dns:///accountd-headless.mockvideo:7001" in output and "must allow 20 connections" in output
+    assert "dns:///accountd-headless.mockvideo:7001" in output and "must allow 24 connections" in output
 
 
 @test("the gateway is installed by itself beside it, and each is upgraded and scaled without touching the other")
