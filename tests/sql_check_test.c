@@ -105,8 +105,8 @@ tables_are_checked_by_the_statements_of_the_program(void **state)
 {
 	static const char *const good[] = {"SELECT id, word FROM thing WHERE id = 0"};
 	static const char *const bad[] = {"SELECT id, nonsense FROM thing WHERE id = 0"};
-	static const char *const writes[] = {"INSERT INTO thing (word) SELECT word FROM thing"
-					     " WHERE FALSE",
+	static const char *const writes[] = {
+	    "INSERT INTO thing (word) SELECT word FROM thing WHERE FALSE",
 	    "UPDATE thing SET word = '' WHERE FALSE", "DELETE FROM thing WHERE FALSE"};
 	static const char *const bad_writes[] = {"UPDATE thing SET nonsense = '' WHERE FALSE"};
 	struct sql_checks checks = {good, 1, writes, 3};
