@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "common/base/arena.h"
+#include "common/base/buf.h"
 #include "common/json/json.h"
 #include "gateway/gw_api.h"
+#include "gateway/gw_gzip.h"
 #include "gateway/gw_media.h"
 #include "gateway/route/percent.h"
 
@@ -232,9 +234,32 @@ gw_input_is_readable(const struct gw_input *input)
 }
 
 static int
-gw_input_check_body(const struct gw_input *input, const struct gw_api *api, struct error *error)
+gw_input_unzip(const struct gw_input *input, size_t max_bytes, struct error *error)
+{
+	switch (gw_gzip_read(input->body.data, input->body.len, max_bytes, input->unzipped)) {
+	case GW_GZIP_OK: return 0;
+	case GW_GZIP_BROKEN:
+		error_set(error, STATUS_INVALID_ARGUMENT, "MALFORMED_GZIP",
+		    "the body is no gzip, as Content-Encoding says, or not all of it");
+		return 400;
+	case GW_GZIP_TOO_LARGE:
+		error_set(error, STATUS_INVALID_ARGUMENT, "BODY_TOO_LARGE",
+		    "the body may have at most %zu bytes when it is not compressed", max_bytes);
+		return 413;
+	case GW_GZIP_NO_MEMORY: break;
+	}
+	error_set(error, STATUS_UNAVAILABLE, "OUT_OF_MEMORY",
+	    "the gateway is short of memory; try again later");
+	return 503;
+}
+
+/* Checks the body and gives it as it was before it was compressed. */
+static int
+gw_input_body(const struct gw_input *input, const struct gw_api *api, struct route_text *body,
+    struct error *error)
 {
 	size_t max_bytes = gw_api_body_max(api, input->match->route);
+	int status;
 
 	if (input->body.len == 0) {
 		error_set(error, STATUS_INVALID_ARGUMENT, "MISSING_BODY",
@@ -252,7 +277,13 @@ gw_input_check_body(const struct gw_input *input, const struct gw_api *api, stru
 		    input->match->route->mask == NULL ? "" : " or " GW_MEDIA_PATCH);
 		return 415;
 	}
-	return 0;
+	*body = input->body;
+	if (input->unzipped == NULL) {
+		return 0;
+	}
+	status = gw_input_unzip(input, max_bytes, error);
+	*body = (struct route_text){input->unzipped->data, input->unzipped->len};
+	return status;
 }
 
 static int
@@ -280,12 +311,13 @@ gw_input_read_all(const struct gw_input *input, const struct gw_api *api, struct
     ProtobufCMessage **message, struct error *error)
 {
 	const struct route *route = input->match->route;
-	int status = gw_input_check_body(input, api, error);
+	struct route_text text;
+	int status = gw_input_body(input, api, &text, error);
 
 	if (status != 0) {
 		return status;
 	}
-	json_read(route->method->input, input->body.data, input->body.len, arena, message, error);
+	json_read(route->method->input, text.data, text.len, arena, message, error);
 	status = gw_input_status(error);
 	if (status == 0 && route->items != NULL) {
 		status = gw_input_check_items(route->items, *message, api, arena, error);
@@ -317,15 +349,15 @@ gw_input_set_mask(const struct route *route, ProtobufCMessage *message,
 
 /* Reads a merge patch, whose members become the paths of the FieldMask. */
 static int
-gw_input_read_patch(const struct gw_input *input, struct arena *arena, ProtobufCMessage *message,
-    ProtobufCMessage **body, struct error *error)
+gw_input_read_patch(const struct gw_input *input, const struct route_text *text,
+    struct arena *arena, ProtobufCMessage *message, ProtobufCMessage **body, struct error *error)
 {
 	const struct route *route = input->match->route;
 	const struct schema_field **given;
 	size_t count;
 
-	if (json_read_patch(schema_field_message(route->body), input->body.data, input->body.len,
-		arena, body, &given, &count, error) == STATUS_OK &&
+	if (json_read_patch(schema_field_message(route->body), text->data, text->len, arena, body,
+		&given, &count, error) == STATUS_OK &&
 	    !gw_input_set_mask(route, message, given, count, arena)) {
 		return gw_input_no_memory(error);
 	}
@@ -338,16 +370,16 @@ gw_input_read_body_field(const struct gw_input *input, const struct gw_api *api,
 {
 	const struct schema_field *field = input->match->route->body;
 	ProtobufCMessage *body = NULL;
-	int status = gw_input_check_body(input, api, error);
+	struct route_text text;
+	int status = gw_input_body(input, api, &text, error);
 
 	if (status != 0) {
 		return status;
 	}
 	if (input->match->route->mask != NULL) {
-		status = gw_input_read_patch(input, arena, message, &body, error);
+		status = gw_input_read_patch(input, &text, arena, message, &body, error);
 	} else {
-		json_read(schema_field_message(field), input->body.data, input->body.len, arena,
-		    &body, error);
+		json_read(schema_field_message(field), text.data, text.len, arena, &body, error);
 		status = gw_input_status(error);
 	}
 	if (status == 0) {

@@ -351,7 +351,7 @@ gw_request_call_once(struct gw_request *request, const ProtobufCMessage *message
 	const struct route *route = request->match.route;
 
 	if ((route->pages == NULL && route->results == NULL) ||
-	    gw_turn_take(request, request->req->entity.len)) {
+	    gw_turn_take(request, request->body_bytes)) {
 		return gw_request_call(request, message, NULL);
 	}
 	request->pages.request.secret = gw_request_is_secret(request);
@@ -381,6 +381,7 @@ gw_request_process(struct gw_request *request, struct error *error)
 	    .query = request->query,
 	    .content_type = gw_request_content_type(request),
 	    .body = {request->req->entity.base, request->req->entity.len}};
+	struct buf unzipped = {.secret = true};
 	ProtobufCMessage *message;
 	bool page_given;
 	int status;
@@ -394,15 +395,18 @@ gw_request_process(struct gw_request *request, struct error *error)
 		status = gw_unsupported_check(request, error);
 	}
 	if (status == 0) {
+		input.unzipped = request->zipped ? &unzipped : NULL;
 		status = gw_input_read(&input, request->loop->options.api, request->loop->scratch,
 		    &message, &page_given, error);
 	}
 	if (status == 0) {
+		request->body_bytes = request->zipped ? unzipped.len : input.body.len;
 		status = gw_request_send(request, message, page_given, error);
 	}
 	if (gw_request_is_secret(request) && input.body.len > 0) {
 		explicit_bzero(request->req->entity.base, request->req->entity.len);
 	}
+	buf_fini(&unzipped);
 	return status;
 }
 

@@ -60,6 +60,8 @@ struct gw_request {
 	struct route_text query;
 	struct route_match match; /* route NULL: none was found */
 	const char *route;        /* template of the path, or GW_ROUTE_NONE */
+	bool zipped;              /* its body is compressed */
+	size_t body_bytes;        /* of its body, not compressed */
 	bool head_only;           /* the answer has no body */
 	enum gw_coding coding;    /* of the answer, if it is large enough */
 	bool cross_origin;        /* a page of an origin of corsOrigins may read the answer */

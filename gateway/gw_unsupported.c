@@ -76,13 +76,21 @@ gw_unsupported_find(const h2o_header_t *header, bool read, struct error *error)
 static int
 gw_unsupported_encoding(struct gw_request *request, const h2o_header_t *header, struct error *error)
 {
+	const h2o_iovec_t *coding = &header->value;
+
 	if (header->name != &H2O_TOKEN_CONTENT_ENCODING->buf ||
-	    h2o_lcstris(header->value.base, header->value.len, H2O_STRLIT("identity"))) {
+	    h2o_lcstris(coding->base, coding->len, H2O_STRLIT("identity"))) {
 		return 0;
 	}
-	gw_reply_header(request, H2O_TOKEN_ACCEPT_ENCODING, H2O_STRLIT("identity"));
+	if (!request->zipped && (h2o_lcstris(coding->base, coding->len, H2O_STRLIT("gzip")) ||
+				    h2o_lcstris(coding->base, coding->len, H2O_STRLIT("x-gzip")))) {
+		request->zipped = true;
+		return 0;
+	}
+	gw_reply_header(request, H2O_TOKEN_ACCEPT_ENCODING, H2O_STRLIT("gzip, identity"));
 	error_set(error, STATUS_INVALID_ARGUMENT, "UNSUPPORTED_CONTENT_ENCODING",
-	    "the body must not be compressed; leave Content-Encoding out");
+	    "the body may be compressed by gzip, once, or not at all; Content-Encoding names "
+	    "something else");
 	return 415;
 }
 

@@ -10,12 +10,12 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <zlib.h>
 
 #include "common/base/buf.h"
 #include "integration/rule.h"
 #include "integration/stack.h"
 #include "integration/wire.h"
+#include "integration/zip.h"
 
 #define USERS   2500 /* two pages and a half */
 #define LARGE   "GET /users?page_size=100"
@@ -52,26 +52,6 @@ static const struct rule rules[] = {
     {"HEAD of a large answer says so", "HEAD /users?page_size=100", GZIP, NULL, 200, JSON,
 	{ENCODED, VARIES}},
 };
-
-/* Appends what gzip has of the data, whose end is not needed. False when it is none. */
-static bool
-unzip(const char *data, size_t len, struct buf *out)
-{
-	z_stream stream = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)len};
-	int result = Z_OK;
-
-	assert_int_equal(inflateInit2(&stream, MAX_WBITS + 16), Z_OK);
-	while (result == Z_OK && stream.avail_in > 0) {
-		assert_true(buf_reserve(out, 65536));
-		stream.next_out = (Bytef *)out->data + out->len;
-		stream.avail_out = 65536;
-		result = inflate(&stream, Z_NO_FLUSH);
-		out->len += 65536 - stream.avail_out;
-	}
-	len = stream.avail_in;
-	inflateEnd(&stream);
-	return result == Z_STREAM_END && len == 0;
-}
 
 static void
 what_comes_compressed_is_what_comes_without(void **state)

@@ -13,9 +13,12 @@
 
 #include <cmocka.h>
 
+#include "common/base/buf.h"
 #include "integration/http.h"
 #include "integration/suite.h"
+#include "integration/zip.h"
 
+#define GZIP      "Content-Encoding: gzip"
 #define CHUNK     ((size_t)1 << 20)
 #define RANGE_MAX ((uintptr_t)1 << 30) /* larger ones are a sanitizer's own */
 
@@ -125,6 +128,7 @@ static void
 send_user(struct http *http, const char *how, const char *headers, int status, const char *wrong)
 {
 	const struct http_answer *answer;
+	struct buf zipped = {0};
 	char password[33];
 	char json[1024];
 
@@ -133,7 +137,13 @@ send_user(struct http *http, const char *how, const char *headers, int status, c
 	if (wrong != NULL) {
 		memcpy(strstr(json, "role"), wrong, strlen(wrong));
 	}
-	answer = http_send(http, "POST /users", headers, json);
+	if (headers != NULL && strcmp(headers, GZIP) == 0) {
+		zip(json, strlen(json), &zipped);
+		answer = http_send_bytes(http, "POST /users", headers, zipped.data, zipped.len);
+		buf_fini(&zipped);
+	} else {
+		answer = http_send(http, "POST /users", headers, json);
+	}
 	if (answer->status != status) {
 		fail_msg("%s: answered %d (curl: %d)", how, answer->status, answer->curl_code);
 	}
@@ -155,6 +165,8 @@ a_password_is_overwritten_in_both_programs(void **state)
 	}
 	send_user(http, "created", NULL, 201, NULL);
 	send_user(http, "refused", NULL, 400, "xole");
+	send_user(http, "compressed", GZIP, 201, NULL);
+	send_user(http, "refused and compressed", GZIP, 400, "xole");
 	send_user(http, "chunked", "Transfer-Encoding: chunked", 201, NULL);
 	send_user(http2[0], "HTTP/2", NULL, 201, NULL);
 	send_user(http2[1], "refused on HTTP/2", NULL, 400, "xole");
