@@ -11,8 +11,7 @@
 
 #include <cmocka.h>
 
-#include "integration/rule.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 #include "integration/wire.h"
 
 #define LISTED   "Origin: https://a.example"
@@ -28,7 +27,8 @@
 	"{\"accountid\":1,\"name\":\"n\",\"email\":\"cors@example.com\",\"role\":1,"               \
 	"\"password\":\"p\"}"
 
-static struct stack stack = {.store = STACK_SQLITE};
+static struct stack stack = {
+    .store = STACK_SQLITE, .gatewayd_flags = {"--http2=on", "--cors-max-age-s=60"}};
 static struct http *http;
 
 /* With origins configured. */
@@ -50,8 +50,8 @@ static const struct rule rules[] = {
     {"an origin that is not listed is served, for its browser to hide", "GET /users", OTHER, NULL,
 	200, NULL, {VARIES}},
     {"a preflight is told the verbs", "OPTIONS /users/1", PREFLIGHT, NULL, 204, NULL,
-	{MAY_READ, "access-control-allow-methods: GET, HEAD, PUT, DELETE, OPTIONS\r\n",
-	    "access-control-max-age: 60\r\n", "allow: GET, HEAD, PUT, DELETE, OPTIONS\r\n"}},
+	{MAY_READ, "access-control-allow-methods: GET, HEAD, PUT, PATCH, DELETE, OPTIONS\r\n",
+	    "access-control-max-age: 60\r\n", "allow: GET, HEAD, PUT, PATCH, DELETE, OPTIONS\r\n"}},
     {"a preflight is allowed the headers it names", "OPTIONS /users",
 	PREFLIGHT "\nAccess-Control-Request-Headers: authorization,bulk-request, content-type",
 	NULL, 204, NULL,
@@ -60,56 +60,6 @@ static const struct rule rules[] = {
     {"a preflight of an unknown path is 404", "OPTIONS /xxx", PREFLIGHT, NULL, 404, PROBLEM,
 	{MAY_READ}},
 };
-
-static void
-start(const char *origins)
-{
-	static char flag[128];
-
-	memset(&stack, 0, sizeof(stack));
-	stack.store = STACK_SQLITE;
-	stack.gatewayd_flags[0] = "--http2=on";
-	stack.gatewayd_flags[1] = "--cors-max-age-s=60";
-	if (origins != NULL) {
-		snprintf(flag, sizeof(flag), "--cors-origins=%s", origins);
-		stack.gatewayd_flags[2] = flag;
-	}
-	stack_start(&stack);
-	http = http_new(stack.url);
-}
-
-static int
-start_with_a_list(void **state)
-{
-	(void)state;
-	start("https://a.example, http://localhost:3000");
-	return 0;
-}
-
-static int
-start_with_all(void **state)
-{
-	(void)state;
-	start("*");
-	return 0;
-}
-
-static int
-start_closed(void **state)
-{
-	(void)state;
-	start(NULL);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	http_free(&http);
-	stack_stop(&stack);
-	return 0;
-}
 
 /* No header of CORS but the one given, or none at all. */
 static void
@@ -223,8 +173,8 @@ http2_says_the_same(void **state)
 	assert_non_null(strstr(answer->headers, VARIES));
 	answer = http_send(http2, "OPTIONS /users/1", PREFLIGHT, NULL);
 	assert_int_equal(answer->status, 204);
-	assert_string_equal(
-	    http_header(answer, "access-control-allow-methods"), "GET, HEAD, PUT, DELETE, OPTIONS");
+	assert_string_equal(http_header(answer, "access-control-allow-methods"),
+	    "GET, HEAD, PUT, PATCH, DELETE, OPTIONS");
 	http_free(&http2);
 }
 
@@ -271,17 +221,9 @@ nobody_may_read_when_nothing_is_configured(void **state)
 	assert_null(http_header(answer, "vary"));
 }
 
-static void
-origins_can_be_listed(void **state)
-{
-	(void)state;
-	assert_non_null(http);
-}
-
 int
 main(void)
 {
-	const struct CMUnitTest first[] = {cmocka_unit_test(origins_can_be_listed)};
 	const struct CMUnitTest list[] = {
 	    cmocka_unit_test(what_is_not_the_listed_origin_may_not_read),
 	    cmocka_unit_test(credentials_are_never_allowed),
@@ -295,15 +237,25 @@ main(void)
 	    cmocka_unit_test(all_origins_may_read_when_all_are_configured)};
 	const struct CMUnitTest closed[] = {
 	    cmocka_unit_test(nobody_may_read_when_nothing_is_configured)};
-	int failed = cmocka_run_group_tests(first, start_with_a_list, NULL);
+	struct suite suite = {.name = "listed origins",
+	    .stack = &stack,
+	    .http = &http,
+	    .rules = rules,
+	    .rule_count = sizeof(rules) / sizeof(rules[0]),
+	    .tests = list,
+	    .test_count = sizeof(list) / sizeof(list[0])};
+	int failed;
 
-	if (failed == 0) {
-		failed +=
-		    rule_run_group("origins", &stack, rules, sizeof(rules) / sizeof(rules[0]));
-		failed += cmocka_run_group_tests(list, NULL, stop);
-	}
-	failed += cmocka_run_group_tests(all, start_with_all, stop);
-	failed += cmocka_run_group_tests(closed, start_closed, stop);
-	stack_kill(&stack);
-	return failed != 0;
+	stack.gatewayd_flags[2] = "--cors-origins=https://a.example, http://localhost:3000";
+	failed = suite_run(&suite);
+	suite.rule_count = 0;
+	suite.test_count = 1;
+	stack.gatewayd_flags[2] = "--cors-origins=*";
+	suite.name = "all origins";
+	suite.tests = all;
+	failed += suite_run(&suite);
+	stack.gatewayd_flags[2] = NULL;
+	suite.name = "no origins";
+	suite.tests = closed;
+	return failed + suite_run(&suite) != 0;
 }

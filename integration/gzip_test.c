@@ -12,8 +12,7 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
-#include "integration/rule.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 #include "integration/wire.h"
 #include "integration/zip.h"
 
@@ -182,37 +181,6 @@ create_users(void)
 	buf_fini(&body);
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	stack_start(&stack);
-	for (size_t i = 0; i < 2; i++) {
-		clients[i] = http_new(stack.url);
-	}
-	http_use_http2(clients[1]);
-	create_users();
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		http_free(&clients[i]);
-	}
-	stack_stop(&stack);
-	return 0;
-}
-
-static int
-start_without(void **state)
-{
-	stack.gatewayd_flags[1] = "--gzip-min-bytes=0";
-	return start(state);
-}
-
 static void
 nothing_is_compressed_when_that_is_off(void **state)
 {
@@ -230,16 +198,24 @@ nothing_is_compressed_when_that_is_off(void **state)
 }
 
 static void
-the_system_starts(void **state)
+prepare(void)
 {
-	(void)state;
-	assert_non_null(clients[0]);
+	clients[0] = http_new(stack.url);
+	clients[1] = http_new(stack.url);
+	http_use_http2(clients[1]);
+	create_users();
+}
+
+static void
+finish(void)
+{
+	http_free(&clients[0]);
+	http_free(&clients[1]);
 }
 
 int
 main(void)
 {
-	const struct CMUnitTest first[] = {cmocka_unit_test(the_system_starts)};
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_comes_compressed_is_what_comes_without),
 	    cmocka_unit_test(head_says_the_length_of_what_get_compresses),
@@ -248,13 +224,20 @@ main(void)
 	    cmocka_unit_test(a_list_streams_page_by_page),
 	};
 	const struct CMUnitTest off[] = {cmocka_unit_test(nothing_is_compressed_when_that_is_off)};
-	int failed = cmocka_run_group_tests(first, start, NULL);
+	struct suite suite = {.name = "gzip",
+	    .stack = &stack,
+	    .prepare = prepare,
+	    .finish = finish,
+	    .rules = rules,
+	    .rule_count = sizeof(rules) / sizeof(rules[0]),
+	    .tests = tests,
+	    .test_count = sizeof(tests) / sizeof(tests[0])};
+	int failed = suite_run(&suite);
 
-	if (failed == 0) {
-		failed += rule_run_group("gzip", &stack, rules, sizeof(rules) / sizeof(rules[0]));
-		failed += cmocka_run_group_tests(tests, NULL, stop);
-	}
-	failed += cmocka_run_group_tests(off, start_without, stop);
-	stack_kill(&stack);
-	return failed != 0;
+	stack.gatewayd_flags[1] = "--gzip-min-bytes=0";
+	suite.name = "without gzip";
+	suite.rule_count = 0;
+	suite.tests = off;
+	suite.test_count = 1;
+	return failed + suite_run(&suite) != 0;
 }

@@ -13,16 +13,13 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
-#include "integration/rule.h"
 #include "integration/scrape.h"
-#include "integration/stack.h"
+#include "integration/suite.h"
 #include "integration/wire.h"
 
-#define USERS  1500 /* more than a page */
-#define HEADER 128
+#define USERS 1500 /* more than a page */
 
 static struct stack stack = {.store = STACK_SQLITE, .gatewayd_flags = {"--http2=on"}};
-static char admin_flag[64];
 static struct http *admin;
 static struct http *clients[2]; /* HTTP/1 and HTTP/2 */
 
@@ -255,59 +252,32 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(both_are_counted_by_their_names),
 };
 
-static int
-start(void **state)
+static void
+prepare(void)
 {
-	unsigned port = process_free_port();
-	char url[64];
-
-	(void)state;
-	snprintf(admin_flag, sizeof(admin_flag), "--admin-listen=127.0.0.1:%u", port);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
-	admin = http_new(url);
-	stack.gatewayd_flags[1] = admin_flag;
-	stack_start(&stack);
-	for (size_t i = 0; i < 2; i++) {
-		clients[i] = http_new(stack.url);
-	}
+	clients[0] = http_new(stack.url);
+	clients[1] = http_new(stack.url);
 	http_use_http2(clients[1]);
 	create_users();
-	return 0;
 }
 
-static int
-stop(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		http_free(&clients[i]);
-	}
-	http_free(&admin);
-	stack_stop(&stack);
-	return 0;
-}
-
-/* The rows run between these two. */
 static void
-the_system_starts(void **state)
+finish(void)
 {
-	(void)state;
-	assert_non_null(admin);
+	http_free(&clients[0]);
+	http_free(&clients[1]);
 }
 
 int
 main(void)
 {
-	const struct CMUnitTest first[] = {cmocka_unit_test_setup(the_system_starts, start)};
-	const struct CMUnitTest last[] = {cmocka_unit_test_teardown(the_system_starts, stop)};
-	int failed = cmocka_run_group_tests(first, NULL, NULL);
-
-	if (failed == 0) {
-		failed +=
-		    rule_run_group("OPTIONS", &stack, rules, sizeof(rules) / sizeof(rules[0]));
-		failed += cmocka_run_group_tests(tests, NULL, NULL);
-		failed += cmocka_run_group_tests(last, NULL, NULL);
-	}
-	stack_kill(&stack);
-	return failed != 0;
+	return suite_run(&(struct suite){.name = "HEAD and OPTIONS",
+		   .stack = &stack,
+		   .gatewayd_admin = &admin,
+		   .prepare = prepare,
+		   .finish = finish,
+		   .rules = rules,
+		   .rule_count = sizeof(rules) / sizeof(rules[0]),
+		   .tests = tests,
+		   .test_count = sizeof(tests) / sizeof(tests[0])}) != 0;
 }
