@@ -189,6 +189,20 @@ a_change_raises_the_revision_whatever_it_is(void **state)
 	assert_int_equal(resource_get_specimen(id)->revision, 4);
 }
 
+static void
+an_update_of_nothing_keeps_the_revision_and_tells_it(void **state)
+{
+	Specimen__V1__Specimen row = specimen_named("Ant", "insect");
+	int64_t id = resource_create(&row);
+	struct resource_write writes[] = {update(id, &row, NAME), update(id, &row, 0)};
+
+	(void)state;
+	resource_write_all(writes, 2);
+	assert_int_equal(writes[1].outcome, RESOURCE_DONE);
+	assert_int_equal(writes[1].revision_now, 2);
+	assert_int_equal(resource_get_specimen(id)->revision, 2);
+}
+
 /* A writer of one field, in a thread of its own. */
 struct writer {
 	int64_t id;
@@ -289,6 +303,7 @@ resource_suite_run_updates(void)
 	    CASE(an_update_is_checked_for_what_it_changes),
 	    CASE(a_change_may_require_a_revision),
 	    CASE(a_change_raises_the_revision_whatever_it_is),
+	    CASE(an_update_of_nothing_keeps_the_revision_and_tells_it),
 	    CASE(updates_of_other_fields_lose_nothing),
 	    CASE(of_two_with_one_revision_one_wins),
 	};

@@ -184,7 +184,7 @@ struct resource_write {
 	const struct resource_unique *broken; /* of RESOURCE_DUPLICATE */
 	const struct error *fault;            /* of RESOURCE_REFUSED */
 	ProtobufCMessage *now;                /* of an update that is done: the row as it is */
-	int64_t revision_now;                 /* of a row that has one, after a change */
+	int64_t revision_now;                 /* of a row that has one, after the write */
 };
 
 /* The values of filters that a list has, in the order of their rows. */

@@ -139,6 +139,9 @@ resource_write_part(
 			return sql_fail(conn, "a field has no value that can be stored");
 		}
 	}
+	if (bound->revision != NULL) {
+		write->revision_now = resource_field_number(write->now, bound->revision_field);
+	}
 	if (count == 0) {
 		return SQL_OK;
 	}
@@ -153,7 +156,7 @@ resource_write_part(
 		return SQL_OK;
 	}
 	if (end == SQL_OK && bound->revision != NULL) {
-		write->revision_now = resource_field_number(write->now, bound->revision_field) + 1;
+		write->revision_now++;
 		resource_field_set_number(write->now, bound->revision_field, write->revision_now);
 	}
 	return end;
