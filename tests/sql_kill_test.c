@@ -110,6 +110,29 @@ a_statement_ends_on_the_server_after_its_deadline(void **state)
 	sql_conn_close(&conn);
 }
 
+/* Nobody waits any longer once the statement runs. */
+static bool
+leave_when_it_runs(void *closure)
+{
+	return running(closure) > 0;
+}
+
+static void
+a_statement_ends_when_nobody_waits_for_it(void **state)
+{
+	char work[] = "SELECT BENCHMARK(1000000000000, " WORK ") AS lonely_work";
+	struct sql_conn *conn = sql_conn_open(db);
+
+	(void)state;
+	sql_set_nobody(conn, leave_when_it_runs, (void *)(uintptr_t) "lonely_work");
+	assert_int_equal(
+	    run(conn, in_ms(60 * PATIENCE_MS), do_text, work), STATUS_DEADLINE_EXCEEDED);
+	sql_set_nobody(conn, NULL, NULL);
+	assert_true(await_running("lonely_work", 0));
+	assert_int_equal(sql_ping(conn, in_ms(PATIENCE_MS), &error), STATUS_OK);
+	sql_conn_close(&conn);
+}
+
 /* Longer than a service waits for locks, so that it is not the server that gives up. */
 static enum sql_end
 do_patient_update(struct sql_conn *conn, void *call)
@@ -311,6 +334,7 @@ main(void)
 	const struct CMUnitTest cases[] = {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_db, close_db)
 	    CASE(a_statement_ends_on_the_server_after_its_deadline),
+	    CASE(a_statement_ends_when_nobody_waits_for_it),
 	    CASE(a_statement_that_waits_for_a_row_leaves_the_queue),
 	    CASE(no_connection_is_killed_on_another_server),
 	    CASE(a_server_that_hangs_holds_nobody_up),

@@ -42,6 +42,25 @@ service_get_prepare(const struct service_open_resource *resource, struct rpc_cal
 	return kept;
 }
 
+/* The calls that an operation is for. */
+struct service_calls {
+	struct rpc_call **calls;
+	size_t count;
+};
+
+static bool
+service_is_for_nobody(void *closure)
+{
+	const struct service_calls *calls = closure;
+
+	for (size_t i = 0; i < calls->count; i++) {
+		if (!rpc_call_cancelled(calls->calls[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static void
 service_get_answer(const struct service_open_resource *resource, struct rpc_call *call, int64_t id,
     const ProtobufCMessage *row)
@@ -63,6 +82,8 @@ service_get_together(const struct service_open_resource *resource, struct servic
 {
 	struct arena *arena = rpc_call_arena(calls[0]);
 	ProtobufCMessage **rows = arena_calloc(arena, count, sizeof(*rows));
+	struct service_calls these = {calls, count};
+	enum status_code status;
 	struct error error;
 
 	if (rows == NULL) {
@@ -71,9 +92,11 @@ service_get_together(const struct service_open_resource *resource, struct servic
 		return;
 	}
 	service_share(resource->process, resource->table->name, RESOURCE_OPERATION_GET, count);
-	if (resource_get(resource->bound, service_worker_conn(worker),
-		service_latest_deadline_ns(calls, count), ids, count, arena, rows,
-		&error) != STATUS_OK) {
+	sql_set_nobody(service_worker_conn(worker), service_is_for_nobody, &these);
+	status = resource_get(resource->bound, service_worker_conn(worker),
+	    service_latest_deadline_ns(calls, count), ids, count, arena, rows, &error);
+	sql_set_nobody(service_worker_conn(worker), NULL, NULL);
+	if (status != STATUS_OK) {
 		service_fail_all(calls, count, &error);
 		return;
 	}
@@ -110,6 +133,8 @@ service_list_one(const struct service_open_resource *resource, struct service_wo
 	struct resource_query query;
 	ProtobufCMessage **rows;
 	ProtobufCMessage *response;
+	struct service_calls this = {&call, 1};
+	enum status_code status;
 	struct error error;
 	size_t count;
 
@@ -122,9 +147,12 @@ service_list_one(const struct service_open_resource *resource, struct service_wo
 	}
 	/* One row more than the page tells whether there is a next one. */
 	service_share(resource->process, resource->table->name, RESOURCE_OPERATION_LIST, 1);
-	if (resource_list(resource->bound, service_worker_conn(worker), rpc_call_deadline_ns(call),
-		query.filters, query.after_id, query.page_size + 1, arena, &rows, &count,
-		&error) != STATUS_OK) {
+	sql_set_nobody(service_worker_conn(worker), service_is_for_nobody, &this);
+	status =
+	    resource_list(resource->bound, service_worker_conn(worker), rpc_call_deadline_ns(call),
+		query.filters, query.after_id, query.page_size + 1, arena, &rows, &count, &error);
+	sql_set_nobody(service_worker_conn(worker), NULL, NULL);
+	if (status != STATUS_OK) {
 		rpc_call_fail(call, &error);
 		return;
 	}

@@ -14,6 +14,7 @@
 #include "common/sql/mysql_hosts.h"
 
 /* Of MySQL only, so not in MariaDB's header. */
+#define MYSQL_NOBODY_MS  100 /* between looks whether somebody waits */
 #define ER_QUERY_TIMEOUT 3024
 #define ER_CLIENT_IDLE   4031
 
@@ -50,11 +51,25 @@ mysql_conn_is_open(const struct mysql_conn *conn)
 	return conn->mysql != NULL;
 }
 
+void
+mysql_conn_set_nobody(struct mysql_conn *conn, bool (*nobody)(void *closure), void *closure)
+{
+	conn->nobody = nobody;
+	conn->nobody_closure = closure;
+}
+
+static bool
+mysql_conn_is_for_nobody(const struct mysql_conn *conn)
+{
+	return conn->nobody != NULL && conn->nobody(conn->nobody_closure);
+}
+
 int
 mysql_conn_wait(struct mysql_conn *conn, MYSQL *mysql, int status)
 {
 	struct pollfd fd = {.fd = mysql_get_socket(mysql)};
 	int64_t left_ms;
+	int64_t wait_ms;
 	int ready;
 
 	fd.events = (short)((status & MYSQL_WAIT_READ ? POLLIN : 0) |
@@ -62,8 +77,11 @@ mysql_conn_wait(struct mysql_conn *conn, MYSQL *mysql, int status)
 			    (status & MYSQL_WAIT_EXCEPT ? POLLPRI : 0));
 	do {
 		left_ms = clock_left_ms(conn->deadline_ns);
-		ready = poll(&fd, 1, left_ms > INT_MAX ? INT_MAX : (int)left_ms);
-	} while ((ready < 0 && errno == EINTR) || (ready == 0 && left_ms > INT_MAX));
+		wait_ms = conn->nobody == NULL ? INT_MAX : MYSQL_NOBODY_MS;
+		wait_ms = left_ms < wait_ms ? left_ms : wait_ms;
+		ready = poll(&fd, 1, (int)wait_ms);
+	} while ((ready < 0 && errno == EINTR) ||
+		 (ready == 0 && wait_ms < left_ms && !mysql_conn_is_for_nobody(conn)));
 	if (ready <= 0) {
 		/* With TLS libmariadb takes no notice of the time, but of the end. */
 		conn->timed_out = true;

@@ -60,6 +60,12 @@ enum sql_end mysql_conn_open(struct mysql_conn *conn, int64_t deadline_ns);
 enum sql_end mysql_conn_open_at(
     struct mysql_conn *conn, const struct mysql_place *place, int64_t deadline_ns);
 
+/*
+ * While nobody is set, statements end as at the deadline soon after
+ * nobody(closure) is true. NULL: not any more.
+ */
+void mysql_conn_set_nobody(struct mysql_conn *conn, bool (*nobody)(void *closure), void *closure);
+
 /* Closes the connection. The next mysql_conn_open connects again. */
 void mysql_conn_close(struct mysql_conn *conn);
 

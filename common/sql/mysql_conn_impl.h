@@ -23,6 +23,8 @@ struct mysql_conn {
 	MYSQL *mysql;             /* NULL: closed */
 	struct mysql_place place; /* the server that is connected */
 	int64_t deadline_ns;
+	bool (*nobody)(void *closure); /* or NULL */
+	void *nobody_closure;
 	bool timed_out;
 	bool sent;
 	uint64_t id_step;

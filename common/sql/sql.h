@@ -199,6 +199,14 @@ struct sql_work {
 enum status_code sql_run(struct sql_conn *conn, int64_t deadline_ns, const struct sql_work *work,
     void *call, struct error *error);
 
+/*
+ * While nobody is set, an operation that does not write ends as at its deadline
+ * soon after nobody(closure) is true: for what nobody waits for any longer. It is
+ * called in the thread of the operation, some ten times a second, and must not
+ * block. NULL: not any more.
+ */
+void sql_set_nobody(struct sql_conn *conn, bool (*nobody)(void *closure), void *closure);
+
 /* OK when the database answers. */
 enum status_code sql_ping(struct sql_conn *conn, int64_t deadline_ns, struct error *error);
 

@@ -94,7 +94,10 @@ struct sql_conn {
 	const struct sql_ops *ops;
 	struct sql_db *db;
 	enum sql_conn_state state;
-	int64_t deadline_ns;   /* of the operation that runs */
+	int64_t deadline_ns;           /* of the operation that runs */
+	bool writes;                   /* likewise: it is not ended for nobody */
+	bool (*nobody)(void *closure); /* or NULL */
+	void *nobody_closure;
 	struct arena *scratch; /* of the operation that runs */
 	struct buf sql;        /* the statement that is put together */
 
@@ -104,6 +107,9 @@ struct sql_conn {
 	const char *why;      /* its own words; or NULL */
 	bool changed;
 };
+
+/* Whether nobody waits for the operation that runs; see sql_set_nobody. */
+bool sql_is_for_nobody(void *conn);
 
 /* Opens each kind of database; path is what follows "sqlite:". */
 enum status_code sql_mysql_open(

@@ -351,6 +351,7 @@ sql_mysql_attempt(struct sql_conn *base, int64_t deadline_ns,
 
 	conn->in_transaction = false;
 	conn->committing = false;
+	mysql_conn_set_nobody(conn->db, base->nobody == NULL ? NULL : sql_is_for_nobody, base);
 	*end = mysql_conn_open(conn->db, deadline_ns);
 	if (*end == SQL_OK) {
 		*end = step(base, call);

@@ -18,6 +18,7 @@ sql_run_attempt(struct sql_conn *conn, int64_t deadline_ns, const struct sql_wor
     enum sql_end *end, struct error *error)
 {
 	conn->deadline_ns = deadline_ns;
+	conn->writes = work->writes;
 	conn->cause = SQL_CAUSE_NONE;
 	conn->no_memory = false;
 	conn->why = NULL;
@@ -99,6 +100,21 @@ sql_run(struct sql_conn *conn, int64_t deadline_ns, const struct sql_work *work,
 	sql_conn_move(conn, conn->ops->conn_is_open(conn) ? SQL_CONN_IDLE : SQL_CONN_CLOSED);
 	sql_observe(conn->db, work->operations, &ended);
 	return ended.code;
+}
+
+void
+sql_set_nobody(struct sql_conn *conn, bool (*nobody)(void *closure), void *closure)
+{
+	conn->nobody = nobody;
+	conn->nobody_closure = closure;
+}
+
+bool
+sql_is_for_nobody(void *closure)
+{
+	const struct sql_conn *conn = closure;
+
+	return conn->nobody != NULL && !conn->writes && conn->nobody(conn->nobody_closure);
 }
 
 enum status_code

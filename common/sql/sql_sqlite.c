@@ -129,9 +129,10 @@ sql_sqlite_on_busy(void *closure, int tries)
 static int
 sql_sqlite_on_progress(void *closure)
 {
-	const struct sql_sqlite_conn *conn = closure;
+	struct sql_sqlite_conn *conn = closure;
 
-	return !conn->committing && clock_left_ms(conn->base.deadline_ns) == 0;
+	return !conn->committing &&
+	       (clock_left_ms(conn->base.deadline_ns) == 0 || sql_is_for_nobody(&conn->base));
 }
 
 /* A file that was moved or removed under us is no longer the one to write to. */
