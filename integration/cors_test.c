@@ -61,20 +61,10 @@ static const struct rule rules[] = {
 	{MAY_READ}},
 };
 
-/* No header of CORS but the one given, or none at all. */
 static void
-expect_none_but(const struct http_answer *answer, const char *allowed)
+expect_none(const struct http_answer *answer)
 {
-	const char *at = answer->headers;
-	size_t count = 0;
-
-	for (; (at = strcasestr(at, "\naccess-control-")) != NULL; at++) {
-		count++;
-	}
-	if (allowed != NULL && strstr(answer->headers, allowed) != NULL) {
-		count--;
-	}
-	if (count != 0) {
+	if (strcasestr(answer->headers, "\naccess-control-") != NULL) {
 		fail_msg("%s", answer->headers);
 	}
 }
@@ -94,12 +84,12 @@ what_is_not_the_listed_origin_may_not_read(void **state)
 
 		assert_int_equal(answer->status, 200);
 		assert_string_equal(http_header(answer, "vary"), "Origin");
-		expect_none_but(answer, NULL);
+		expect_none(answer);
 		snprintf(preflight, sizeof(preflight), "%s\nAccess-Control-Request-Method: PUT",
 		    origins[i]);
 		answer = http_send(http, "OPTIONS /users", preflight, NULL);
 		assert_int_equal(answer->status, 204);
-		expect_none_but(answer, NULL);
+		expect_none(answer);
 	}
 }
 
@@ -203,7 +193,7 @@ all_origins_may_read_when_all_are_configured(void **state)
 	answer = http_send(http, "OPTIONS /users", PREFLIGHT, NULL);
 	assert_string_equal(http_header(answer, "access-control-allow-origin"), "*");
 	assert_non_null(http_header(answer, "access-control-allow-methods"));
-	expect_none_but(http_send(http, "GET /users", NULL, NULL), NULL);
+	expect_none(http_send(http, "GET /users", NULL, NULL));
 }
 
 static void
@@ -213,11 +203,11 @@ nobody_may_read_when_nothing_is_configured(void **state)
 
 	(void)state;
 	assert_int_equal(answer->status, 200);
-	expect_none_but(answer, NULL);
+	expect_none(answer);
 	assert_null(http_header(answer, "vary"));
 	answer = http_send(http, "OPTIONS /users", PREFLIGHT, NULL);
 	assert_int_equal(answer->status, 204);
-	expect_none_but(answer, NULL);
+	expect_none(answer);
 	assert_null(http_header(answer, "vary"));
 }
 
