@@ -134,6 +134,18 @@ a_deletion_needs_no_row(void **state)
 }
 
 static void
+a_job_that_is_read_again_has_nothing_of_before(void **state)
+{
+	(void)state;
+	assert_true(read_many(2));
+	assert_int_equal(job.write_count, 2);
+	assert_true(read_many(1));
+	assert_int_equal(job.item_count, 1);
+	assert_int_equal(job.write_count, 1);
+	assert_ptr_equal(job.items[0].write, &job.writes[0]);
+}
+
+static void
 the_secret_of_an_unsound_row_is_wiped_at_once(void **state)
 {
 	(void)state;
@@ -377,6 +389,7 @@ main(void)
 	    CASE(a_creation_becomes_a_write),
 	    CASE(a_replacement_has_the_id_of_the_request),
 	    CASE(a_deletion_needs_no_row),
+	    CASE(a_job_that_is_read_again_has_nothing_of_before),
 	    CASE(the_secret_of_an_unsound_row_is_wiped_at_once),
 	    CASE(the_secrets_of_a_bulk_of_too_many_can_be_wiped),
 	    CASE(writes_are_the_sound_rows_in_order),

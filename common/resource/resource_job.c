@@ -284,8 +284,7 @@ resource_job_read(struct resource_job *job, const struct resource_method *method
     struct error *error)
 {
 	*error = (struct error){0};
-	job->method = method;
-	job->prefix = "";
+	*job = (struct resource_job){.method = method, .prefix = ""};
 	if (method->action == RESOURCE_DELETE_MANY) {
 		return resource_job_read_ids(job, request, bulk_max_items, arena, error);
 	}

@@ -119,11 +119,11 @@ struct resource_job {
 };
 
 /*
- * Reads request, whose strings it borrows, and checks each row. False, with
- * error, when the job cannot continue; for a bulk request this happens only
- * because of its size, since rows fail independently. Secrets of invalid rows
- * are overwritten; those of valid rows wait in item->row, and who makes
- * something of them sets item->write->secret.
+ * Reads request, whose strings it borrows, into job, whatever that held, and
+ * checks each row. False, with error, when the job cannot continue; for a bulk
+ * request this happens only because of its size, since rows fail independently.
+ * Secrets of invalid rows are overwritten; those of valid rows wait in
+ * item->row, and who makes something of them sets item->write->secret.
  */
 bool resource_job_read(struct resource_job *job, const struct resource_method *method,
     const ProtobufCMessage *request, size_t bulk_max_items, struct arena *arena,
