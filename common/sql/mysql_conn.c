@@ -13,8 +13,8 @@
 #include "common/base/clock.h"
 #include "common/sql/mysql_hosts.h"
 
+#define MYSQL_NOBODY_MS 100 /* between looks whether somebody waits */
 /* Of MySQL only, so not in MariaDB's header. */
-#define MYSQL_NOBODY_MS  100 /* between looks whether somebody waits */
 #define ER_QUERY_TIMEOUT 3024
 #define ER_CLIENT_IDLE   4031
 
