@@ -53,13 +53,10 @@ resource_fault(const struct resource_method *method, const char *field, const ch
 	error_violation(error, arena, path, "%s", description);
 }
 
-/* Makes the items; the row of a deletion's is NULL. */
 static bool
-resource_job_take(struct resource_job *job, ProtobufCMessage *const *rows, size_t count,
-    struct arena *arena, struct error *error)
+resource_job_make_items(
+    struct resource_job *job, size_t count, struct arena *arena, struct error *error)
 {
-	const struct resource_bound *bound = job->method->bound;
-
 	job->items = arena_calloc(arena, count, sizeof(*job->items));
 	job->writes = arena_calloc(arena, count, sizeof(*job->writes));
 	if (job->items == NULL || job->writes == NULL) {
@@ -67,6 +64,19 @@ resource_job_take(struct resource_job *job, ProtobufCMessage *const *rows, size_
 		return false;
 	}
 	job->item_count = count;
+	return true;
+}
+
+/* Makes the items; the row of a deletion's is NULL. */
+static bool
+resource_job_take(struct resource_job *job, ProtobufCMessage *const *rows, size_t count,
+    struct arena *arena, struct error *error)
+{
+	const struct resource_bound *bound = job->method->bound;
+
+	if (!resource_job_make_items(job, count, arena, error)) {
+		return false;
+	}
 	for (size_t i = 0; i < count; i++) {
 		job->items[i].row = rows[i];
 		job->items[i].id = rows[i] == NULL ? 0 : resource_id(bound, rows[i]);
@@ -245,13 +255,9 @@ resource_job_read_ids(struct resource_job *job, const ProtobufCMessage *request,
 	if (!resource_read_ids(job->method, request, items_max, &ids, &count, arena, error)) {
 		return false;
 	}
-	job->items = arena_calloc(arena, count, sizeof(*job->items));
-	job->writes = arena_calloc(arena, count, sizeof(*job->writes));
-	if (job->items == NULL || job->writes == NULL) {
-		resource_no_memory(error);
+	if (!resource_job_make_items(job, count, arena, error)) {
 		return false;
 	}
-	job->item_count = count;
 	for (size_t i = 0; i < count; i++) {
 		job->items[i].id = ids[i];
 		resource_item_accept(job, &job->items[i], arena);
