@@ -17,6 +17,7 @@
 #include "integration/frames.h"
 #include "integration/scrape.h"
 #include "integration/stack.h"
+#include "integration/suite.h"
 #include "integration/wire.h"
 
 #define BODY           1000000 /* bodyMaxBytes is 1 MiB */
@@ -33,7 +34,6 @@
 static struct stack stack = {.store = STACK_SQLITE,
     .gatewayd_flags = {"--http2=on", "--requests-max-bytes=8388608",
 	"--bulk-body-max-bytes=1048576", "--body-timeout-ms=600000"}};
-static char admin_flag[64];
 static struct http *admin;
 
 static const char *const post[] = {":method: POST", ":scheme: http", ":path: /users",
@@ -180,29 +180,10 @@ bodies_of_connections_are_bounded_too(void **state)
 	scrape_await(admin, HELD, 0);
 }
 
-static int
-start(void **state)
+static void
+await_ready(void)
 {
-	unsigned port = process_free_port();
-	char url[64];
-
-	(void)state;
-	snprintf(admin_flag, sizeof(admin_flag), "--admin-listen=127.0.0.1:%u", port);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
-	admin = http_new(url);
-	stack.gatewayd_flags[4] = admin_flag;
-	stack_start(&stack);
 	scrape_await_ready(admin, 200, "ready\n");
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	http_free(&admin);
-	stack_stop(&stack);
-	return 0;
 }
 
 int
@@ -212,8 +193,11 @@ main(void)
 	    cmocka_unit_test(bodies_that_nobody_ends_are_bounded),
 	    cmocka_unit_test(bodies_of_connections_are_bounded_too),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.name = "bodies that nobody ends",
+		   .stack = &stack,
+		   .gatewayd_admin = &admin,
+		   .prepare = await_ready,
+		   .tests = tests,
+		   .test_count = sizeof(tests) / sizeof(tests[0])}) != 0;
 }

@@ -13,6 +13,7 @@
 #include "integration/frames.h"
 #include "integration/scrape.h"
 #include "integration/stack.h"
+#include "integration/suite.h"
 
 #define PATIENCE_MS   30000
 #define PAUSE_MS      100 /* between two signs of life */
@@ -28,7 +29,6 @@ static const char *const post[] = {":method: POST", ":scheme: http", ":path: /us
 static struct stack stack = {.store = STACK_SQLITE,
     .gatewayd_flags = {"--http2=on", "--header-timeout-ms=1000", "--body-timeout-ms=2000",
 	"--send-timeout-ms=1000", "--idle-timeout-ms=2000"}};
-static char admin_flag[64];
 static struct http *admin;
 
 static void
@@ -132,29 +132,10 @@ an_answer_that_is_taken_slowly_is_sent_whole(void **state)
 	frames_close(&frames);
 }
 
-static int
-start(void **state)
+static void
+await_ready(void)
 {
-	unsigned port = process_free_port();
-	char url[64];
-
-	(void)state;
-	snprintf(admin_flag, sizeof(admin_flag), "--admin-listen=127.0.0.1:%u", port);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
-	admin = http_new(url);
-	stack.gatewayd_flags[5] = admin_flag;
-	stack_start(&stack);
 	scrape_await_ready(admin, 200, "ready\n");
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	http_free(&admin);
-	stack_stop(&stack);
-	return 0;
 }
 
 int
@@ -167,8 +148,11 @@ main(void)
 	    cmocka_unit_test(an_answer_that_is_not_taken_is_reset),
 	    cmocka_unit_test(an_answer_that_is_taken_slowly_is_sent_whole),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.name = "slow HTTP/2",
+		   .stack = &stack,
+		   .gatewayd_admin = &admin,
+		   .prepare = await_ready,
+		   .tests = tests,
+		   .test_count = sizeof(tests) / sizeof(tests[0])}) != 0;
 }

@@ -14,6 +14,7 @@
 #include "integration/frames.h"
 #include "integration/scrape.h"
 #include "integration/stack.h"
+#include "integration/suite.h"
 
 #define PATIENCE_MS    30000
 #define WINDOW         65535
@@ -29,7 +30,6 @@
 
 static struct stack stack = {.store = STACK_SQLITE,
     .gatewayd_flags = {"--http2=on", "--http2-streams-max=10", "--body-max-bytes=1000"}};
-static char admin_flag[64];
 static struct http *admin;
 
 /* A request without a body. */
@@ -332,29 +332,10 @@ who_resets_streams_to_make_work_is_cut(void **state)
 	frames_close(&frames);
 }
 
-static int
-start(void **state)
+static void
+await_ready(void)
 {
-	unsigned port = process_free_port();
-	char url[64];
-
-	(void)state;
-	snprintf(admin_flag, sizeof(admin_flag), "--admin-listen=127.0.0.1:%u", port);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
-	admin = http_new(url);
-	stack.gatewayd_flags[3] = admin_flag;
-	stack_start(&stack);
 	scrape_await_ready(admin, 200, "ready\n");
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	http_free(&admin);
-	stack_stop(&stack);
-	return 0;
 }
 
 int
@@ -371,8 +352,11 @@ main(void)
 	    cmocka_unit_test(more_streams_than_were_announced_are_refused),
 	    cmocka_unit_test(who_resets_streams_to_make_work_is_cut),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.name = "HTTP/2",
+		   .stack = &stack,
+		   .gatewayd_admin = &admin,
+		   .prepare = await_ready,
+		   .tests = tests,
+		   .test_count = sizeof(tests) / sizeof(tests[0])}) != 0;
 }

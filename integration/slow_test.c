@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "integration/scrape.h"
 #include "integration/stack.h"
+#include "integration/suite.h"
 
 #define USERS 5000 /* a list of 2.5 MB */
 
@@ -34,7 +35,6 @@ static struct stack stack = {
     .store = STACK_SQLITE,
     .gatewayd_flags = {"--send-timeout-ms=2000", "--threads=1"},
 };
-static char admin_flag[64];
 static struct http *admin;
 
 static int
@@ -113,31 +113,6 @@ fill(void)
 	http_free(&http);
 }
 
-static int
-start(void **state)
-{
-	unsigned port = process_free_port();
-	char url[64];
-
-	(void)state;
-	snprintf(admin_flag, sizeof(admin_flag), "--admin-listen=127.0.0.1:%u", port);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
-	admin = http_new(url);
-	stack.gatewayd_flags[2] = admin_flag;
-	stack_start(&stack);
-	fill();
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	http_free(&admin);
-	stack_stop(&stack);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -145,8 +120,11 @@ main(void)
 	    cmocka_unit_test(a_client_that_takes_nothing_is_cut),
 	    cmocka_unit_test(a_client_that_reads_slowly_gets_all_of_its_answer),
 	};
-	int failed = cmocka_run_group_tests(tests, start, stop);
 
-	stack_kill(&stack);
-	return failed;
+	return suite_run(&(struct suite){.name = "slow clients",
+		   .stack = &stack,
+		   .gatewayd_admin = &admin,
+		   .prepare = fill,
+		   .tests = tests,
+		   .test_count = sizeof(tests) / sizeof(tests[0])}) != 0;
 }
